@@ -1,0 +1,175 @@
+"""Atomic writes, locks, hashes and the data home.
+
+Every file of ours appears whole or not at all: it is written beside its final name, flushed to
+disk and renamed (law 4). Temporary names start with ``.tmp-``, so a reader can never take one for
+a result and a cleaner always knows them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from auricle.errors import OutputError, RunBusyError
+
+TEMPORARY_PREFIX = ".tmp-"
+_BLOCK = 1 << 20
+
+
+def data_home() -> Path:
+    """Folder of everything that is fetched or derived: ``$AURICLE_HOME`` or the platform's own."""
+    chosen = os.environ.get("AURICLE_HOME")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("auricle", appauthor=False))
+
+
+def make_folder(path: Path) -> Path:
+    """Create a folder with its parents.
+
+    Raises:
+        OutputError: The folder cannot be made or written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, "Permission denied")
+    except OSError as error:
+        raise write_failure(path, error) from error
+    return path
+
+
+def write_failure(path: Path, error: OSError) -> OutputError:
+    """Turn a failed write into a sentence that says what to do."""
+    if error.errno == errno.ENOSPC:
+        return OutputError(
+            f"The disk that holds {path} is full. Free some space and give the same command again: "
+            "it continues where it stopped."
+        )
+    if error.errno == errno.EROFS:
+        return OutputError(
+            f"{path} is on a read-only file system. "
+            "Choose another place with --out or AURICLE_HOME."
+        )
+    return OutputError(
+        f"{path} cannot be written ({error.strerror or error}). Choose another place with --out or "
+        "AURICLE_HOME, or change its permissions."
+    )
+
+
+@contextlib.contextmanager
+def atomic_writer(path: Path) -> Iterator[BinaryIO]:
+    """Open a binary file that takes its name only when the block ends without an error.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    make_folder(path.parent)
+    temporary = None
+    try:
+        descriptor, temporary = tempfile.mkstemp(
+            prefix=TEMPORARY_PREFIX, suffix=f"-{path.name[-80:]}", dir=path.parent
+        )
+        with os.fdopen(descriptor, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+        temporary = None
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise write_failure(path, error) from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a whole file atomically."""
+    with atomic_writer(path) as stream:
+        stream.write(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole UTF-8 file atomically."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically, with sorted keys off so that a reader sees the author's order."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of our own."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, as hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sha256_json(value: Any) -> str:
+    """SHA-256 of a value's canonical JSON, as hex: the same value gives the same hash anywhere."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def clean_temporary(folder: Path) -> int:
+    """Remove what a killed writer left in a folder; call it only while holding its lock."""
+    left = list(folder.glob(f"{TEMPORARY_PREFIX}*")) if folder.is_dir() else []
+    for path in left:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    return len(left)
+
+
+@contextlib.contextmanager
+def folder_lock(folder: Path, *, what: str, wait: bool = False) -> Iterator[None]:
+    """Hold a folder alone; the lock dies with the process, so a kill leaves nothing to clean.
+
+    Args:
+        folder: The folder; a file ``.lock`` is made in it.
+        what: What the folder is, for the error's text.
+        wait: Wait for the other process instead of raising.
+
+    Raises:
+        RunBusyError: Another process holds the lock and ``wait`` is false.
+    """
+    import fcntl
+
+    make_folder(folder)
+    with (folder / ".lock").open("a+b") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            raise RunBusyError(
+                f"Another process is working on {what} in {folder}. Wait for it, or stop it first."
+            ) from error
+        yield
