@@ -1,0 +1,180 @@
+"""The LALM: a projector and a decoder.
+
+The projector is one linear layer from (stacked) features to the decoder's width. The decoder runs
+through the lean path where that computes it exactly, else through transformers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from auricle.catalog.recipe import DecoderConfig, Recipe
+from auricle.errors import CatalogError
+from auricle.lalm.batch import Batch, stack_frames
+from auricle.lalm.generic import GenericDecoder
+from auricle.lalm.llama import LeanLlama, is_lean
+from auricle.lalm.lora import LoraSettings
+from auricle.lalm.pieces import Piece, whole
+from auricle.lalm.tokens import Tokens
+from auricle.seeding import stream_key
+
+Engine = Literal["auto", "lean", "transformers"]
+
+_DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
+
+
+class LALM(nn.Module):
+    """Projector and decoder."""
+
+    def __init__(
+        self, projector: nn.Linear, decoder: LeanLlama | GenericDecoder, *, concat: int
+    ) -> None:
+        """Join the parts.
+
+        Args:
+            projector: From ``feature_dim * concat`` to the decoder's width.
+            decoder: The lean path, or transformers'.
+            concat: Frames per position.
+        """
+        super().__init__()
+        self.projector = projector
+        self.decoder = decoder
+        self.concat = concat
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.projector.weight.device
+
+    def set_precision(self, dtype: torch.dtype) -> None:
+        """Choose the products' dtype: float32, bfloat16, or, to check results, float64."""
+        self.decoder.set_precision(dtype)
+        if dtype is torch.float64:
+            self.projector.double()
+
+    @property
+    def max_positions(self) -> int:
+        """Positions that the decoder was made for."""
+        return self.decoder.max_positions
+
+    def pieces(self) -> list[Piece]:
+        """What trains, by its name in files."""
+        projector = [
+            whole("projector.weight", self.projector.weight),
+            whole("projector.bias", self.projector.bias),
+        ]
+        return projector + self.decoder.pieces()
+
+    def project(self, features: Tensor) -> Tensor:
+        """Features ``[n, D * concat]`` of any float dtype to ``[n, hidden]``."""
+        projected: Tensor = self.projector(features.to(self.projector.weight.dtype))
+        return projected
+
+    def positions(self, features: Tensor) -> Tensor:
+        """One window's features ``[T', D]`` to its rows ``[ceil(T' / concat), hidden]``."""
+        return self.project(stack_frames(features.to(self.device), self.concat))
+
+    def loss(self, batch: Batch, *, dropout_seed: int | None = None) -> Tensor:
+        """Mean cross entropy over the batch's labels.
+
+        Args:
+            batch: On this device.
+            dropout_seed: Seed of the adapters' dropout, or None for no dropout.
+        """
+        return self.decoder.loss(self.project(batch.features), batch, dropout_seed=dropout_seed)
+
+
+def build_lalm(
+    recipe: Recipe,
+    *,
+    tokens: Tokens,
+    feature_dim: int,
+    seed: int,
+    device: str | torch.device = "cpu",
+    engine: Engine = "auto",
+) -> LALM:
+    """Make the LALM of a run; the same recipe and seed give the same weights.
+
+    Args:
+        recipe: Decoder, adapters, precision.
+        tokens: The decoder's tokenizer; the mini decoder's vocabulary is made to fit it.
+        feature_dim: Width D of the encoder's features.
+        seed: Of the run.
+        device: Where to compute.
+        engine: ``lean`` and ``transformers`` force a path; the first works for Llamas only.
+
+    Raises:
+        CatalogError: The decoder cannot be loaded.
+    """
+    if recipe.decoder_config is not None:
+        decoder = _mini(recipe.decoder_config, tokens, _seed("decoder", seed))
+    else:
+        decoder = _load(recipe.decoder)
+    lean = is_lean(decoder) if engine == "auto" else engine == "lean"
+    if lean and not is_lean(decoder):
+        raise CatalogError(
+            f"The lean engine runs Llama decoders, not {type(decoder).__name__}. "
+            "Choose the engine 'auto' or 'transformers'."
+        )
+    lora = None
+    if recipe.lora is not None:
+        lora = LoraSettings(recipe.lora.rank, recipe.lora.alpha, recipe.lora.dropout)
+    part: LeanLlama | GenericDecoder
+    if lean:
+        generator = torch.Generator().manual_seed(_seed("adapters", seed))
+        part = LeanLlama(decoder, lora=lora, generator=generator)
+    else:
+        part = GenericDecoder(decoder, lora=lora, seed=_seed("adapters", seed))
+    if recipe.train.train_decoder:
+        part.train_whole()
+    concat = recipe.features.concat
+    projector = _projector(feature_dim * concat, part.hidden_size, _seed("projector", seed))
+    lalm = LALM(projector, part, concat=concat)
+    lalm.set_precision(_DTYPES[recipe.precision])
+    return lalm.to(device)
+
+
+def _seed(what: str, seed: int) -> int:
+    return stream_key("lalm", what, seed) % 2**63
+
+
+def _projector(columns: int, rows: int, seed: int) -> nn.Linear:
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        return nn.Linear(columns, rows)
+
+
+def _mini(config: DecoderConfig, tokens: Tokens, seed: int) -> Any:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    sizes = {**config.model_dump(), "vocab_size": len(tokens)}
+    settings = LlamaConfig(
+        **sizes,
+        bos_token_id=None,
+        eos_token_id=tokens.eos_id,
+        tie_word_embeddings=True,
+        attn_implementation="sdpa",
+    )
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        return LlamaForCausalLM(settings).eval()
+
+
+def _load(name: str) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            name, dtype=torch.float32, attn_implementation="sdpa"
+        )
+    except (OSError, ValueError) as error:
+        line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CatalogError(
+            f"The decoder '{name}' cannot be loaded ({line}). Expected a folder in transformers' "
+            "format or a model's name on the hub; check the recipe's field 'decoder', or fetch the "
+            "model while a network is at hand."
+        ) from error
+    return model.eval()
