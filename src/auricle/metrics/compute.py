@@ -68,7 +68,12 @@ def compute_metric(
     """
     name = canonical_metric(metric)
     samples = prepare(name, predictions, references)
-    return _METRICS[name](samples, options or MetricOptions())
+    return compute_prepared(name, samples, options or MetricOptions())
+
+
+def compute_prepared(metric: str, samples: Samples, options: MetricOptions) -> MetricResult:
+    """The same on texts that `prepare` normalised for this metric, named canonically."""
+    return _METRICS[metric](samples, options)
 
 
 def prepare(

@@ -1,0 +1,139 @@
+"""A task's entry in ``scores.json``, and the means over tasks.
+
+A task that was not measured whole keeps what was seen of it, but is missing from every mean
+(law 7): ``failure`` says why, and a mean over a missing task is null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from auricle.errors import UserError
+from auricle.metrics.compute import canonical_metric, compute_prepared, prepare
+from auricle.metrics.result import MetricOptions, MetricResult
+from auricle.metrics.text import Samples
+from auricle.scoring.chance import chance_corrected, chance_of
+from auricle.scoring.diagnosis import diagnose
+from auricle.scoring.intervals import interval_of
+from auricle.scoring.tracks import mean_interval
+
+TaskScore = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredClip:
+    """One answered clip with what it is measured against."""
+
+    id: str
+    prediction: str
+    references: Sequence[str]
+
+
+def score_task(
+    metric: str,
+    clips: Sequence[ScoredClip],
+    *,
+    expected: int,
+    options: MetricOptions | None = None,
+    failure: str | None = None,
+) -> TaskScore:
+    """Score one task's answers as ``scores.json`` holds it.
+
+    Args:
+        metric: Name in any case.
+        clips: The answered clips.
+        expected: How many clips the task's test side has.
+        options: What the metric needs besides texts.
+        failure: Why the task is known to be incomplete.
+
+    Returns:
+        ``metric``, ``score``, ``raw``, ``low``, ``high``, ``chance``, ``clips_scored``,
+        ``clips_expected``, ``samples_scored``, ``failure``, and besides: ``reason`` (why there is
+        no raw value), ``corrected``, ``chance_corrected``, ``interval`` (method, note),
+        ``chance_answers``, ``detail``.
+    """
+    options = options or MetricOptions()
+    name = canonical_metric(metric)
+    if not clips:
+        return missing_task(name, expected=expected, failure=failure or "no clip was answered")
+    try:
+        samples = prepare(name, [c.prediction for c in clips], [c.references for c in clips])
+        result = compute_prepared(name, samples, options)
+        if result.score is None:
+            return missing_task(name, expected=expected, failure=result.reason or "no score")
+        entry = _measured(samples, result, options)
+    except UserError as error:
+        return missing_task(name, expected=expected, failure=str(error))
+    if failure is None and len(clips) != expected:
+        failure = f"{len(clips)} clips were answered; the task has {expected}"
+    return {**entry, "clips_scored": len(clips), "clips_expected": expected, "failure": failure}
+
+
+def missing_task(metric: str, *, expected: int, failure: str) -> TaskScore:
+    """The entry of a task that has no score, with the reason."""
+    nothing = ("score", "raw", "low", "high", "chance", "reason", "corrected", "chance_corrected")
+    return {
+        "metric": canonical_metric(metric),
+        **dict.fromkeys(nothing),
+        "clips_scored": 0,
+        "clips_expected": expected,
+        "samples_scored": 0,
+        "failure": failure,
+        "interval": None,
+        "chance_answers": None,
+        "detail": {},
+    }
+
+
+def _measured(samples: Samples, result: MetricResult, options: MetricOptions) -> TaskScore:
+    assert result.score is not None
+    found = chance_of(samples, result, options)
+    interval = None
+    if result.tally is not None:
+        interval = interval_of(result.tally, result.metric)
+    clipped = interval.clipped() if interval else None
+    return {
+        "metric": result.metric,
+        "score": result.score,
+        "raw": result.raw,
+        "low": clipped.low if clipped else None,
+        "high": clipped.high if clipped else None,
+        "chance": found.score,
+        "clips_scored": samples.num_clips,
+        "clips_expected": samples.num_clips,
+        "samples_scored": result.num_samples,
+        "failure": None,
+        "reason": result.reason,
+        "corrected": result.corrected,
+        "chance_corrected": chance_corrected(result.score, found.score),
+        "interval": interval.to_json() if interval else None,
+        "chance_answers": found.to_json(),
+        "detail": diagnose(samples, result, options),
+    }
+
+
+def summarise(
+    tasks: Mapping[str, TaskScore], *, tracks: Mapping[str, str], official: bool
+) -> dict[str, Any]:
+    """Means with intervals, per track and overall.
+
+    Args:
+        tasks: Entries of `score_task` by task name.
+        tracks: The track of each task, ``a`` or ``b``.
+        official: Whether the suite is of official tasks; official tracks are never averaged
+            together.
+
+    Returns:
+        ``{"tracks": {"a": {"mean", "low", "high"}, …}, "mean"}``; a mean over a missing task is
+        None, and so is ``mean`` where an official suite spans tracks.
+    """
+    names = sorted({tracks[task] for task in tasks})
+    of_track = {
+        track: mean_interval([tasks[task] for task in tasks if tracks[task] == track])
+        for track in names
+    }
+    whole = mean_interval(list(tasks.values()))
+    mixed = official and len(names) > 1
+    return {"tracks": of_track, "mean": None if mixed else whole["mean"]}
