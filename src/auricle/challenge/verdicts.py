@@ -1,0 +1,118 @@
+"""The words with which a submission is judged: one verdict per kind of problem, in every output.
+
+A verdict is for programs, the message beside it for people: what was seen, what was expected, what
+to do. Verdicts may be added and are never renamed, because receipts keep them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What was found; ``good`` when nothing was."""
+
+    GOOD = "good"
+    NOT_MEASURED = "not_measured"
+    NOT_REACHED = "not_reached"
+
+    NOT_A_ZIP = "not_a_zip"
+    DAMAGED = "damaged"
+    TOO_LARGE = "too_large"
+    TOO_MANY_ENTRIES = "too_many_entries"
+    TOO_DEEP = "too_deep"
+    BOMB = "bomb"
+    NESTED_ARCHIVE = "nested_archive"
+    ENCRYPTED = "encrypted"
+    UNSUPPORTED_COMPRESSION = "unsupported_compression"
+    LYING_SIZE = "lying_size"
+    OVERLAP = "overlap"
+    PATH_TRAVERSAL = "path_traversal"
+    ABSOLUTE_NAME = "absolute_name"
+    BAD_NAME = "bad_name"
+    NAME_TOO_LONG = "name_too_long"
+    NAME_COLLISION = "name_collision"
+    LINK = "link"
+    SPECIAL_FILE = "special_file"
+
+    MANIFEST_MISSING = "manifest_missing"
+    MANIFEST_INVALID = "manifest_invalid"
+    MANIFEST_MISMATCH = "manifest_mismatch"
+    REPOSITORY_WITHOUT_DECLARATION = "repository_without_declaration"
+
+    REPORT_MISSING = "report_missing"
+    REPORT_INVALID = "report_invalid"
+    REPORT_TOO_LONG = "report_too_long"
+    REPORT_ACTIVE = "report_active"
+
+    DECLARATION_MISSING = "declaration_missing"
+    DECLARATION_INVALID = "declaration_invalid"
+    RULE_BROKEN = "rule_broken"
+
+    ENVIRONMENT_FAILED = "environment_failed"
+    CONTRACT_BROKEN = "contract_broken"
+    ENCODER_FAILED = "encoder_failed"
+    TIME_LIMIT = "time_limit"
+    MEMORY_LIMIT = "memory_limit"
+    DISK_LIMIT = "disk_limit"
+    RUN_FAILED = "run_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, and how to mend it."""
+
+    verdict: Verdict
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What one stage of the examination found.
+
+    ``passed`` is None where the stage was not reached or could not be measured.
+    """
+
+    name: str
+    passed: bool | None
+    problems: tuple[Problem, ...] = ()
+    note: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """The first problem's verdict."""
+        if self.problems:
+            return self.problems[0].verdict
+        return Verdict.GOOD if self.passed else Verdict.NOT_MEASURED
+
+    @property
+    def message(self) -> str:
+        """All problems, one per line, or the note."""
+        return "\n".join(problem.message for problem in self.problems) or self.note
+
+    def record(self) -> dict[str, object]:
+        """The stage as it stands in JSON output and receipts."""
+        return {
+            "name": self.name,
+            "passed": self.passed,
+            "verdict": str(self.verdict),
+            "message": self.message,
+            "problems": [{"verdict": str(p.verdict), "message": p.message} for p in self.problems],
+        }
+
+
+def judged(name: str, problems: list[Problem], note: str = "") -> Stage:
+    """A stage that passed if nothing was found."""
+    return Stage(name, not problems, tuple(problems), note)
+
+
+def not_reached(name: str, because: str) -> Stage:
+    """A stage that an earlier failure left unexamined."""
+    return Stage(name, None, (Problem(Verdict.NOT_REACHED, f"Not examined: {because}"),))
+
+
+def shown(text: str, limit: int = 120) -> str:
+    """A stranger's text for a sentence: no control or direction characters, not too long."""
+    safe = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[: limit + 1])
+    return safe if len(text) <= limit else f"{safe[:limit]}..."
