@@ -1,0 +1,167 @@
+"""The private line to an encoder's process: JSON messages on a socket, arrays in memory files.
+
+A message is a 4-byte big-endian length and that many bytes of a JSON object. Arrays never travel
+in messages: we write audio to one memory file and copy features out of another, exactly as many
+bytes as were checked. We never map a file that the other side can shrink, and never unpickle.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import struct
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_MESSAGE_BYTES = 4 << 20
+_LENGTH = struct.Struct(">I")
+_POLL_S = 0.1
+
+
+class ChannelClosedError(Exception):
+    """The other side is gone."""
+
+
+class ChannelTimeoutError(Exception):
+    """No whole answer came within the time."""
+
+
+class ChannelNonsenseError(Exception):
+    """What came is not a message of this protocol; the text says what was seen."""
+
+
+class Channel:
+    """Our end of the socket, with one deadline for a whole exchange."""
+
+    def __init__(self) -> None:
+        self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+
+    @property
+    def child_descriptor(self) -> int:
+        """The end that the child inherits."""
+        return self._theirs.fileno()
+
+    def close_child_end(self) -> None:
+        """Forget the child's end once the child has it."""
+        self._theirs.close()
+
+    def close(self) -> None:
+        """Close both ends."""
+        self._ours.close()
+        self._theirs.close()
+
+    def exchange(
+        self, order: dict[str, Any], *, timeout_s: float, is_alive: Callable[[], bool]
+    ) -> dict[str, Any]:
+        """Send an order and wait for its answer.
+
+        Args:
+            order: What to do; our own JSON.
+            timeout_s: Limit for the whole exchange, however slowly bytes drip.
+            is_alive: Asked while waiting: a forked grandchild may hold the socket open after the
+                child itself has died.
+
+        Raises:
+            ChannelClosedError: The other side died or closed the socket.
+            ChannelTimeoutError: The limit passed.
+            ChannelNonsenseError: The answer is not a JSON object of at most `MAX_MESSAGE_BYTES`.
+        """
+        deadline = time.monotonic() + timeout_s
+        data = json.dumps(order, allow_nan=False).encode()
+        try:
+            self._ours.settimeout(timeout_s)
+            self._ours.sendall(_LENGTH.pack(len(data)) + data)
+        except TimeoutError as error:
+            raise ChannelTimeoutError from error
+        except OSError as error:
+            raise ChannelClosedError from error
+        (size,) = _LENGTH.unpack(self._receive(_LENGTH.size, deadline, is_alive))
+        if not 2 <= size <= MAX_MESSAGE_BYTES:
+            raise ChannelNonsenseError(f"a message that says it is {size} bytes long")
+        return parse_message(self._receive(size, deadline, is_alive))
+
+    def _receive(self, size: int, deadline: float, is_alive: Callable[[], bool]) -> bytes:
+        received = bytearray()
+        alive = True
+        while len(received) < size:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise ChannelTimeoutError
+            self._ours.settimeout(min(left_s, _POLL_S) if alive else 0.001)
+            try:
+                part = self._ours.recv(min(size - len(received), 1 << 16))
+            except (TimeoutError, BlockingIOError) as error:
+                if not alive:
+                    raise ChannelClosedError from error
+                alive = is_alive()
+                continue
+            except OSError as error:
+                raise ChannelClosedError from error
+            if not part:
+                raise ChannelClosedError
+            received += part
+        return bytes(received)
+
+
+def parse_message(data: bytes) -> dict[str, Any]:
+    """Parse an untrusted message.
+
+    Raises:
+        ChannelNonsenseError: It is not a JSON object in UTF-8.
+    """
+
+    def refuse(name: str) -> None:
+        raise ValueError(name)
+
+    try:
+        message = json.loads(data.decode("utf-8"), parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise ChannelNonsenseError(f"bytes that are not JSON ({data[:40]!r}...)") from error
+    if not isinstance(message, dict):
+        raise ChannelNonsenseError(f"a JSON {type(message).__name__} instead of an object")
+    return message
+
+
+class MemoryFile:
+    """A file without a name that two processes share."""
+
+    def __init__(self, name: str) -> None:
+        if hasattr(os, "memfd_create"):
+            self.descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
+        else:
+            with tempfile.TemporaryFile(prefix=".tmp-auricle-") as stream:
+                self.descriptor = os.dup(stream.fileno())
+
+    def close(self) -> None:
+        """Give the memory back, once the other side has closed it too."""
+        with contextlib.suppress(OSError):
+            os.close(self.descriptor)
+        self.descriptor = -1  # the number may soon be another file's
+
+    def write(self, array: NDArray[np.float32]) -> None:
+        """Make the file hold exactly this array."""
+        os.ftruncate(self.descriptor, array.nbytes)
+        view = array.reshape(-1).view(np.uint8).data
+        place = 0
+        while place < len(view):
+            place += os.pwrite(self.descriptor, view[place:], place)
+
+    def read(self, into: NDArray[Any], *, offset: int) -> bool:
+        """Copy bytes out of the file; false when it holds fewer than asked for."""
+        if not into.size:
+            return True
+        view = into.reshape(-1).view(np.uint8).data
+        place = 0
+        while place < len(view):
+            count = os.preadv(self.descriptor, [view[place:]], offset + place)
+            if not count:
+                return False
+            place += count
+        return True

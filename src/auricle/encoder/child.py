@@ -1,0 +1,338 @@
+"""The participant's code runs in this process and nowhere else (law 3).
+
+It is started by path in the encoder's own interpreter, imports the standard library, numpy, torch
+and nothing of auricle, and works on Python 3.9. Orders and answers are JSON messages, a 4-byte
+big-endian length before each, on an inherited socket; audio comes and features go through two
+inherited memory files. Standard output and error are a log. What is sent from here is only ever
+believed after the other side has checked it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import inspect
+import json
+import os
+import random
+import signal
+import struct
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+_HERE = Path(__file__).resolve().parent
+import child_import  # type: ignore[import-not-found]  # noqa: E402  found beside this file
+import child_output  # type: ignore[import-not-found]  # noqa: E402
+
+if Path(sys.path[0]).resolve() == _HERE:  # this folder's names are not for the encoder to see
+    del sys.path[0]
+
+_LENGTH = struct.Struct(">I")
+_MAX_TEXT = 20_000
+
+
+class RefusalError(Exception):
+    """A sentence for the user instead of a traceback; ``kind`` names the error class."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class Child:
+    """Answers orders until its parent is gone."""
+
+    def __init__(self, channel: int, audio: int, features: int) -> None:
+        self.channel = channel
+        self.audio = audio
+        self.features = features
+        self.encoder: Any = None
+        self.device: Any = None
+        self.arguments_taken = 2
+        self.stage = "start"
+
+    def serve(self) -> None:
+        """Read orders, answer each."""
+        orders = {"load": self.load, "encode": self.encode, "report": self.report}
+        while True:
+            request = json.loads(self._read(_LENGTH.unpack(self._read(_LENGTH.size))[0]))
+            try:
+                answer = {"ok": True, **orders[request["op"]](request)}
+            except (RefusalError, child_output.BadOutputError) as refusal:
+                kind = getattr(refusal, "kind", "contract")
+                answer = {"ok": False, "stage": self.stage, "kind": kind, "text": str(refusal)}
+            except BaseException as error:  # SystemExit too: the encoder must not end us unheard
+                answer = {"ok": False, "stage": self.stage, **_describe(error)}
+            self._write(answer)
+
+    def _read(self, size: int) -> bytes:
+        parts = b""
+        while len(parts) < size:
+            part = os.read(self.channel, size - len(parts))
+            if not part:
+                os._exit(0)
+            parts += part
+        return parts
+
+    def _write(self, answer: dict[str, Any]) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        data = json.dumps(answer).encode()
+        view = memoryview(_LENGTH.pack(len(data)) + data)
+        while view:
+            view = view[os.write(self.channel, view) :]
+
+    def load(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Import the encoder's code and construct it."""
+        self.stage = "torch"
+        import numpy  # noqa: F401
+        import torch
+
+        torch.set_num_threads(request["threads"])
+        with contextlib.suppress(RuntimeError):
+            torch.set_num_interop_threads(1)
+        self.stage = "device"
+        self.device = torch.device(request["device"])
+        torch.empty(1, device=self.device)
+        _be_repeatable(self.device, 0)
+        child_import.start_recording()
+        self.stage = "import"
+        module = child_import.import_encoder(request)
+        factory = _find_class(module, request)
+        name = getattr(factory, "__name__", type(factory).__name__)
+        _check_arguments(factory, name, request["arguments"])
+        self.stage = "construct"
+        encoder = factory(**request["arguments"])
+        if not isinstance(encoder, torch.nn.Module):
+            raise RefusalError(
+                "load",
+                f"{name} makes a {_type_name(encoder)}; an encoder is a torch.nn.Module: write "
+                f"'class {name}(torch.nn.Module):' and call super().__init__() first.",
+            )
+        self.encoder = encoder.to(self.device)
+        self._freeze()
+        self.arguments_taken = _positional_arguments(self.encoder.forward)
+        output_dim = getattr(self.encoder, "output_dim", None)
+        with contextlib.suppress(TypeError, AttributeError):
+            output_dim = output_dim.__index__()  # type: ignore[union-attr]
+        return {
+            "class_name": name,
+            "output_dim": output_dim if type(output_dim) is int else None,
+            "output_dim_seen": _short(repr(getattr(self.encoder, "output_dim", None))),
+            "resident_bytes": _peak_resident_bytes(),
+        }
+
+    def _freeze(self) -> None:
+        self.encoder.eval()
+        self.encoder.requires_grad_(False)
+
+    def encode(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Encode one padded batch; the windows' lengths give the mask."""
+        import numpy
+        import torch
+
+        self.stage = "forward"
+        audio = numpy.empty(request["shape"], dtype=numpy.float32)
+        _read_file(self.audio, audio.reshape(-1).view(numpy.uint8).data)
+        batch = torch.from_numpy(audio).to(self.device)
+        mask = torch.zeros(batch.shape, dtype=torch.int32)
+        for row, length in enumerate(request["lengths"]):
+            mask[row, :length] = 1
+        mask = mask.to(self.device)
+        _be_repeatable(self.device, request["seed"])
+        self._freeze()
+        on_cuda = self.device.type == "cuda"
+        if on_cuda:
+            torch.cuda.reset_peak_memory_stats(self.device)
+        with torch.no_grad(), torch.autocast(device_type=self.device.type, enabled=False):
+            given = (batch, mask) if self.arguments_taken > 1 else (batch,)
+            features, kept = child_output.unpack(self.encoder(*given), len(audio))
+        answer: dict[str, Any] = child_output.send(features, kept, self.features)
+        answer["resident_bytes"] = _peak_resident_bytes()
+        answer["device_bytes"] = torch.cuda.max_memory_reserved(self.device) if on_cuda else None
+        answer["training"] = any(module.training for module in self.encoder.modules())
+        return answer
+
+    def report(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Say what was opened and imported; after this nothing more is recorded."""
+        self.stage = "report"
+        number = sum(_size(parameter) for parameter in self.encoder.parameters())
+        files: dict[str, Any] = child_import.recorded(request["also"])
+        return {"num_parameters": number, **files}
+
+
+def _find_class(module: Any, request: dict[str, Any]) -> Any:
+    shown = request["shown"]
+    wanted = request["class_name"]
+    names = [name for name in dir(module) if not name.startswith("_")]
+    seen = [name for name in names if isinstance(getattr(module, name), type)]
+    if wanted is not None:
+        if not hasattr(module, wanted):
+            there = ", ".join(seen) or "none"
+            raise RefusalError("load", f"{shown} has no class {wanted}. Classes seen: {there}.")
+        return getattr(module, wanted)
+    ending = {name: getattr(module, name) for name in names if name.endswith("Encoder")}
+    classes = {name: value for name, value in ending.items() if isinstance(value, type)}
+    own = {n: c for n, c in classes.items() if c.__module__ == module.__name__}
+    # A file may also only import its encoder, as XARES-LLM allows; then that one is meant.
+    found = list({id(value): value for value in (own or classes or ending).values()}.values())
+    if len(found) == 1:
+        return found[0]
+    if found:
+        offers = ", ".join(f"{shown}:{name}" for name in (own or classes or ending))
+        raise RefusalError(
+            "load",
+            f"{shown} has {len(found)} classes whose name ends in 'Encoder'. Say which one: "
+            f"{offers} (a leading underscore hides a class that is only a building block).",
+        )
+    own_names = [n for n in seen if getattr(module, n).__module__ == module.__name__]
+    example = f", or name the class: {shown}:{own_names[0]}" if own_names else ""
+    raise RefusalError(
+        "load",
+        f"{shown} has no class whose name ends in 'Encoder'. Classes seen: "
+        f"{', '.join(own_names or seen) or 'none'}. Rename the encoder's class{example}.",
+    )
+
+
+def _check_arguments(factory: Any, name: str, arguments: dict[str, Any]) -> None:
+    if not callable(factory):
+        raise RefusalError("load", f"What should be the encoder's class is a {name}: {factory!r}.")
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise RefusalError(
+            "load",
+            f"{name}{signature} cannot be constructed with the arguments "
+            f"{_short(json.dumps(arguments))}: {error}. Give them as JSON: "
+            "--encoder-args '{\"name\": value}'.",
+        ) from None
+
+
+def _positional_arguments(forward: Any) -> int:
+    try:
+        parameters = inspect.signature(forward).parameters.values()
+    except (TypeError, ValueError):
+        return 2
+    if any(parameter.kind == parameter.VAR_POSITIONAL for parameter in parameters):
+        return 2
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(parameter.kind in kinds for parameter in parameters)
+
+
+def _be_repeatable(device: Any, seed: int) -> None:
+    """Set every switch that makes one batch give one answer; the encoder may have moved them."""
+    import numpy
+    import torch
+
+    random.seed(seed)
+    numpy.random.seed(seed)
+    torch.manual_seed(seed)
+    try:  # torch.use_deterministic_algorithms does this, and a second of unrelated imports
+        torch._C._set_deterministic_algorithms(True, warn_only=True)
+    except (AttributeError, TypeError):
+        torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def _describe(error: BaseException) -> dict[str, str]:
+    memory = isinstance(error, MemoryError) or any(
+        sign in str(error) for sign in ("out of memory", "can't allocate memory")
+    )
+    trace = traceback.TracebackException.from_exception(error)
+    own = [frame for frame in trace.stack if Path(frame.filename).parent != _HERE]
+    trace.stack = traceback.StackSummary.from_list(own)
+    text = "".join(trace.format())
+    if len(text) > _MAX_TEXT:
+        text = f"{text[: _MAX_TEXT // 2]}\n[...]\n{text[-_MAX_TEXT // 2 :]}"
+    kind = "memory" if memory else "crash"
+    return {"kind": kind, "text": _short(f"{type(error).__name__}: {error}"), "traceback": text}
+
+
+def _read_file(descriptor: int, into: memoryview) -> None:
+    place = 0
+    while place < len(into):
+        count = os.preadv(descriptor, [into[place:]], place)
+        if not count:
+            raise RuntimeError("the audio that was promised is not there")
+        place += count
+
+
+def _size(parameter: Any) -> int:
+    try:
+        return int(parameter.numel())
+    except (ValueError, RuntimeError):  # a lazy parameter that was never used
+        return 0
+
+
+def _type_name(value: object) -> str:
+    return type(value).__name__
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 500 else f"{text[:500]}..."
+
+
+def _peak_resident_bytes() -> int | None:
+    """High-water mark of this program's memory; Linux's getrusage would count our parent's too."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+    with contextlib.suppress(ImportError):
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+    return None
+
+
+def die_with_parent(lifeline: int, *, thread_is_main: bool) -> None:
+    """Have this process and what it started end when the parent's end of the lifeline closes.
+
+    On Linux the kernel does it, so an encoder that never gives up the interpreter is ended too:
+    the pipe's closing raises SIGKILL for the whole process group.
+    """
+
+    def watch() -> None:
+        os.read(lifeline, 1)
+        os.killpg(0, signal.SIGKILL)
+
+    if sys.platform == "linux":
+        import ctypes
+        import fcntl
+
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+        flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
+        if thread_is_main:  # this signal comes when the parent's *thread* ends
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def main() -> None:
+    """Take the descriptors' numbers from the command line and serve."""
+    channel, audio, features, lifeline, thread_is_main = (int(text) for text in sys.argv[1:6])
+    for descriptor in (channel, audio, features, lifeline):
+        os.set_inheritable(descriptor, False)
+    sys.argv[1:] = []
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    die_with_parent(lifeline, thread_is_main=bool(thread_is_main))
+    faulthandler.enable()
+    Child(channel, audio, features).serve()
+
+
+if __name__ == "__main__":
+    main()

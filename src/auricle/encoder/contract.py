@@ -1,0 +1,278 @@
+"""What an encoder owes: features [B, T', D] of finite floats and a mask of zeros and ones, or None.
+
+Everything that comes from an encoder's process is judged here before anything believes it. A mask
+has 1 where a frame counts, one value per frame, holes allowed; masked frames are dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auricle.encoder.channel import MemoryFile
+from auricle.encoder.failures import nonsense
+from auricle.errors import EncoderContractError
+
+SAMPLE_RATE = 16_000
+MAX_OUTPUT_DIM = 65_536
+FEATURE_DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
+MASK_SNIPPET = """\
+    lengths = audio_mask.sum(1)                         # samples that count, per window
+    frames = (lengths + HOP - 1) // HOP                 # HOP: samples per frame of your encoder
+    mask = torch.arange(features.shape[1], device=features.device)[None] < frames[:, None]
+    return features, mask"""
+_RETURN = "Return (features, mask) or (features, None), features being a float tensor [B, T', D]."
+
+
+class Description(NamedTuple):
+    """What one side says that it wrote into the features file."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    num_bytes: int
+
+
+class RawBatch(NamedTuple):
+    """One encoded batch before its masked frames are dropped; all checked but the values."""
+
+    features: NDArray[Any]
+    mask: NDArray[np.bool_] | None
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One window's features.
+
+    ``frames`` is ``[T', D]`` without masked frames: float32, float16, or uint16 that holds the bits
+    of bfloat16, as ``dtype`` says.
+    """
+
+    frames: NDArray[Any]
+    dtype: str
+
+    def as_float32(self) -> NDArray[np.float32]:
+        """The frames as float32, whatever they are stored in."""
+        if self.dtype == "bfloat16":
+            return (self.frames.astype(np.uint32) << 16).view(np.float32)
+        return self.frames.astype(np.float32)
+
+
+def name_windows(labels: Sequence[str], lengths: Sequence[int]) -> str:
+    """Name a batch's windows for a sentence, with their durations."""
+    shown = [
+        f"{label} ({length / SAMPLE_RATE:.2f} s)"
+        for label, length in zip(labels, lengths, strict=True)
+    ]
+    if len(shown) > 4:
+        shown = [*shown[:3], f"and {len(shown) - 3} more"]
+    return ", ".join(shown)
+
+
+def check_output_dim(value: object, seen: object) -> int:
+    """The encoder's ``output_dim`` as a sensible number.
+
+    Raises:
+        EncoderContractError: It is missing or not a whole number from 1 to `MAX_OUTPUT_DIM`.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_OUTPUT_DIM:
+        return value
+    shown = "is missing" if seen in (None, "None") else f"is {str(seen)[:200]}"
+    raise EncoderContractError(
+        f"The encoder's attribute output_dim {shown}; a whole number from 1 to {MAX_OUTPUT_DIM} is "
+        "expected. Set self.output_dim = D in __init__, D being the width of the features."
+    )
+
+
+def read_batch(
+    answer: dict[str, Any], store: MemoryFile, *, output_dim: int, windows: WindowNames
+) -> RawBatch:
+    """Check an answer's description, then copy exactly that out of the features file.
+
+    Raises:
+        EncoderContractError: A shape, dtype or size is not what the contract says.
+    """
+    features = _description(answer.get("features"))
+    if features is None or features.dtype not in FEATURE_DTYPES:
+        raise nonsense("an answer without a valid description of its features")
+    check_feature_shape(features.shape, output_dim=output_dim, windows=windows)
+    array = _copy(store, features, FEATURE_DTYPES[features.dtype], offset=0)
+    if answer.get("mask") is None:
+        return RawBatch(array, None, features.dtype)
+    mask = _description(answer["mask"])
+    if mask is None:
+        raise nonsense("an answer without a valid description of its mask")
+    check_mask_shape(mask.shape, features.shape, windows=windows)
+    values = _copy(store, mask, np.float64, offset=array.nbytes)
+    return RawBatch(array, check_mask_values(values, mask.dtype, windows=windows), features.dtype)
+
+
+class WindowNames(NamedTuple):
+    """The windows of the batch that is judged."""
+
+    labels: Sequence[str]
+    lengths: Sequence[int]
+
+    def all(self) -> str:
+        """All of them, for a sentence."""
+        return name_windows(self.labels, self.lengths)
+
+    def one(self, row: int) -> str:
+        """One of them, for a sentence."""
+        return name_windows([self.labels[row]], [self.lengths[row]])
+
+
+def check_feature_shape(shape: tuple[int, ...], *, output_dim: int, windows: WindowNames) -> None:
+    """Features must be [B, T', D] with T' from 1 to the number of samples.
+
+    Raises:
+        EncoderContractError: They are not.
+    """
+    batch_size, num_samples = len(windows.lengths), max(windows.lengths)
+    start = f"The encoder returned features of shape {list(shape)} for {windows.all()}"
+    if len(shape) != 3:
+        raise EncoderContractError(
+            f"{start}; three dimensions [B, T', D] = [{batch_size}, frames, {output_dim}] are "
+            f"expected. {_RETURN}"
+        )
+    if shape[0] != batch_size:
+        hint = " It looks transposed: put the batch first." if shape[1] == batch_size else ""
+        raise EncoderContractError(
+            f"{start}; {batch_size} rows are expected, one per window, in their order.{hint}"
+        )
+    if shape[2] != output_dim:
+        hint = (
+            " It looks transposed: return features.transpose(1, 2)."
+            if shape[1] == output_dim
+            else f" Set self.output_dim = {shape[2]} or change the features' width."
+        )
+        raise EncoderContractError(
+            f"{start}; the last dimension must be output_dim = {output_dim}.{hint}"
+        )
+    if shape[1] < 1:
+        raise EncoderContractError(
+            f"{start}: no frame at all; at least one per window is expected. Pad short audio to "
+            "the shortest length that your model takes."
+        )
+    if shape[1] > num_samples:
+        raise EncoderContractError(
+            f"{start}: more frames than the {num_samples} samples; return one frame per step of "
+            "time, [B, T', D]."
+        )
+
+
+def check_mask_shape(
+    shape: tuple[int, ...], features: tuple[int, ...], *, windows: WindowNames
+) -> None:
+    """A mask must have one value per frame.
+
+    Raises:
+        EncoderContractError: It has not.
+    """
+    if shape == features[:2]:
+        return
+    longest = max(windows.lengths)
+    hint = "Return one value per frame, or None when every frame counts."
+    if len(shape) == 2 and shape[1] == longest:
+        hint = (
+            "It has the length of the audio: the mask that was given is in samples, the one to "
+            f"return is in frames. For example:\n{MASK_SNIPPET}"
+        )
+    elif len(shape) == 1:
+        hint = f"Were these lengths? Turn them into a mask:\n{MASK_SNIPPET}"
+    raise EncoderContractError(
+        f"The encoder returned a mask of shape {list(shape)} beside features of shape "
+        f"{list(features)} for {windows.all()}; {list(features[:2])} is expected. {hint}"
+    )
+
+
+def check_mask_values(
+    values: NDArray[np.float64], dtype: str, *, windows: WindowNames
+) -> NDArray[np.bool_]:
+    """A mask's values must be exactly 0 or 1 and keep a frame of each window.
+
+    Raises:
+        EncoderContractError: They are not.
+    """
+    kept: NDArray[np.bool_] = values == 1
+    strange = ~(kept | (values == 0))
+    if strange.any():
+        row, frame = (int(place) for place in np.argwhere(strange)[0])
+        raise EncoderContractError(
+            f"The encoder's mask ({dtype[:40]}) has the value {values[row, frame]:g} at frame "
+            f"{frame} of {windows.one(row)}; exactly 0 or 1 is expected, 1 = the frame counts. "
+            "Return a mask of decisions, e.g. mask > 0.5, not weights or -inf."
+        )
+    empty = ~kept.any(axis=1)
+    if empty.any():
+        row = int(np.argmax(empty))
+        raise EncoderContractError(
+            f"The encoder's mask keeps no frame of {windows.one(row)}; at least one must count. "
+            "1 = the frame counts, 0 = it is padding: if your model marks padding with 1 (as "
+            "PyTorch's key_padding_mask does), return ~mask."
+        )
+    return kept
+
+
+def split_batch(batch: RawBatch, *, windows: WindowNames) -> list[Encoded]:
+    """Drop masked frames and check that the rest is finite.
+
+    Raises:
+        EncoderContractError: A frame that counts holds a NaN or an infinity.
+    """
+    encoded = []
+    for row, frames in enumerate(batch.features):
+        kept = frames
+        if batch.mask is not None and not batch.mask[row].all():
+            kept = _keep(frames, batch.mask[row])
+        _check_finite(kept, batch.dtype, windows.one(row))
+        encoded.append(Encoded(kept, batch.dtype))
+    return encoded
+
+
+def _keep(frames: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
+    count = int(mask.sum())
+    return frames[:count] if mask[:count].all() else frames[mask]
+
+
+def _check_finite(frames: NDArray[Any], dtype: str, window: str) -> None:
+    if dtype == "float32":
+        finite = np.isfinite(frames)
+    else:  # the exponent's bits all set; on the bits, because numpy is slow on float16
+        exponent = np.uint16(0x7C00 if dtype == "float16" else 0x7F80)
+        finite = (frames.view(np.uint16) & exponent) != exponent
+    if finite.all():
+        return
+    frame, place = (int(index) for index in np.argwhere(~finite)[0])
+    value = Encoded(frames[frame : frame + 1], dtype).as_float32()[0, place]
+    count = int(finite.size - np.count_nonzero(finite))
+    raise EncoderContractError(
+        f"The encoder returned {value:g} in frame {frame} of {window} ({count} of {finite.size} "
+        "values are not finite); finite numbers are expected for any audio, silence included. "
+        "Look for log(0), a division by a standard deviation of 0, or half precision overflowing."
+    )
+
+
+def _description(value: object) -> Description | None:
+    if not isinstance(value, dict):
+        return None
+    shape, dtype, num_bytes = value.get("shape"), value.get("dtype"), value.get("bytes")
+    if not isinstance(shape, list) or not isinstance(dtype, str) or len(shape) > 8:
+        return None
+    if any(type(side) is not int or not 0 <= side < 1 << 40 for side in shape):
+        return None
+    return Description(tuple(shape), dtype, num_bytes) if type(num_bytes) is int else None
+
+
+def _copy(store: MemoryFile, said: Description, dtype: Any, *, offset: int) -> NDArray[Any]:
+    expected = int(np.prod(said.shape, dtype=object)) * np.dtype(dtype).itemsize
+    if said.num_bytes != expected:
+        raise nonsense(f"{said.num_bytes} bytes for an array of {expected}")
+    array = np.empty(said.shape, dtype)
+    if not store.read(array, offset=offset):
+        raise nonsense("fewer bytes of features than it said")
+    return array

@@ -1,0 +1,315 @@
+"""Our side of an encoder's process: start it, know what it is, have it encode batches.
+
+One call is one batch, padded to its longest window. Nothing that comes back is believed before
+`contract.py` has checked it, and any error ends the process: a child that broke a rule once has no
+second word.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auricle.encoder.contract import (
+    SAMPLE_RATE,
+    Encoded,
+    RawBatch,
+    WindowNames,
+    check_output_dim,
+    read_batch,
+    split_batch,
+)
+from auricle.encoder.failures import clean
+from auricle.encoder.identity import argument_files, check_report, content_hash, hash_files
+from auricle.encoder.load import WRAPPERS, EncoderSpec
+from auricle.encoder.process import ChildProcess, Isolation
+from auricle.seeding import random_words, stream_key, unit_floats
+
+START_TIMEOUT_S = 900.0
+BATCH_TIMEOUT_S = 300.0
+_PLAIN = Isolation()
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderInfo:
+    """What a started encoder is.
+
+    ``dtype`` is that of its features: float32, float16 or bfloat16. ``files`` maps each local file
+    that its import, construction and first window opened to its SHA-256; ``packages`` maps
+    installed distributions to versions.
+    """
+
+    class_name: str
+    output_dim: int
+    dtype: str
+    num_parameters: int
+    content_hash: str
+    files: dict[str, str]
+    packages: dict[str, str]
+    python: str
+    pid: int
+
+
+class Usage(NamedTuple):
+    """What the latest batch cost; memory as the child says, so an estimate and no verdict."""
+
+    wall_s: float
+    resident_bytes: int | None
+    device_bytes: int | None
+
+
+class EncoderProcess:
+    """An encoder in a process of its own; a context manager.
+
+    Args:
+        spec: From `parse_encoder`.
+        device: Where it computes, as torch names devices.
+        threads: Threads of its number libraries.
+        log_path: Where its standard output and error go, appended.
+        batch_timeout_s: Limit for one batch.
+        start_timeout_s: Limit for importing and constructing it; downloads count.
+        isolation: Its environment variables and the sandbox around it.
+    """
+
+    def __init__(
+        self,
+        spec: EncoderSpec,
+        *,
+        log_path: Path,
+        device: str = "cpu",
+        threads: int = 1,
+        batch_timeout_s: float = BATCH_TIMEOUT_S,
+        start_timeout_s: float = START_TIMEOUT_S,
+        isolation: Isolation = _PLAIN,
+    ) -> None:
+        self.spec = spec
+        self.device = device
+        self.threads = threads
+        self.batch_timeout_s = batch_timeout_s
+        self.start_timeout_s = start_timeout_s
+        self.usage = Usage(0.0, None, None)
+        self.output_dim = 0
+        self.class_name = ""
+        self._log_path = log_path
+        self._isolation = isolation
+        self._child: ChildProcess | None = None
+        self._info: EncoderInfo | None = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def info(self) -> EncoderInfo:
+        """What the encoder is; known once it has started."""
+        if self._info is None:
+            raise RuntimeError("the encoder has not been started")
+        return self._info
+
+    def start(self) -> Self:
+        """Load the encoder, have it encode one second of noise, and find out what it is.
+
+        Raises:
+            EncoderError: Any of that failed; the process is gone.
+        """
+        try:
+            self.load()
+            first = self.encode([probe_audio(0, SAMPLE_RATE)], labels=["one second of noise"])
+            self._info = self._identify(first[0].dtype)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def load(self) -> None:
+        """Start the process, import the encoder and construct it, and no more.
+
+        Raises:
+            EncoderError: It could not be; the process is gone.
+        """
+        self._child = ChildProcess(
+            python=self.spec.python,
+            log_path=self._log_path,
+            threads=self.threads,
+            isolation=self._isolation,
+        )
+        answer = self._child.ask(
+            self._load_order(),
+            timeout_s=self.start_timeout_s,
+            doing=f"starting {self.spec.text}",
+        )
+        self.usage = Usage(0.0, _count(answer.get("resident_bytes")), None)
+        self.class_name = clean(answer.get("class_name", ""), 100)
+        try:
+            seen = clean(answer.get("output_dim_seen", ""), 300)
+            self.output_dim = check_output_dim(answer.get("output_dim"), seen)
+        except BaseException:
+            self.close()
+            raise
+
+    def encode(
+        self, audio: Sequence[NDArray[np.float32]], *, labels: Sequence[str]
+    ) -> list[Encoded]:
+        """Encode one batch.
+
+        Args:
+            audio: Windows, float32 ``[samples]`` at 16 kHz; padded with zeros to the longest.
+            labels: A name for each window, for errors.
+
+        Returns:
+            Each window's frames, masked ones dropped.
+
+        Raises:
+            EncoderError: The encoder failed on this batch; the process is gone.
+        """
+        raw, windows = self.encode_raw(audio, labels=labels)
+        try:
+            return split_batch(raw, windows=windows)
+        except BaseException:
+            self.close()
+            raise
+
+    def encode_raw(
+        self, audio: Sequence[NDArray[np.float32]], *, labels: Sequence[str], seed: int = 0
+    ) -> tuple[RawBatch, WindowNames]:
+        """Encode one batch, but keep its masked frames and leave its values unchecked.
+
+        Args:
+            audio: As for `encode`.
+            labels: As for `encode`.
+            seed: For the global random generators of the child; a frozen encoder does not care.
+
+        Raises:
+            EncoderError: The encoder failed on this batch; the process is gone.
+        """
+        if self._child is None:
+            raise RuntimeError("the encoder has not been started")
+        windows = WindowNames(labels, [len(samples) for samples in audio])
+        if not windows.lengths or min(windows.lengths) < 1 or len(labels) != len(audio):
+            raise ValueError("a batch needs windows of at least one sample, and a label for each")
+        started = time.monotonic()
+        batch = np.zeros((len(audio), max(windows.lengths)), np.float32)
+        for row, samples in enumerate(audio):
+            batch[row, : len(samples)] = samples
+        order = {
+            "op": "encode",
+            "shape": list(batch.shape),
+            "lengths": list(windows.lengths),
+            "seed": seed,
+        }
+        try:
+            self._child.put_audio(batch)
+            answer = self._child.ask(
+                order, timeout_s=self.batch_timeout_s, doing=f"encoding {windows.all()}"
+            )
+            raw = read_batch(
+                answer, self._child.features, output_dim=self.output_dim, windows=windows
+            )
+        except BaseException:
+            self.close()
+            raise
+        self.usage = Usage(
+            time.monotonic() - started,
+            _count(answer.get("resident_bytes")),
+            _count(answer.get("device_bytes")),
+        )
+        return raw, windows
+
+    def log_tail(self) -> str:
+        """The last lines that the encoder printed."""
+        return self._child.log_tail() if self._child else ""
+
+    def close(self) -> None:
+        """End the process and everything that it started."""
+        if self._child is not None:
+            self._child.close()
+
+    def _load_order(self) -> dict[str, Any]:
+        spec = self.spec
+        is_file = spec.kind != "module"
+        path = Path(spec.target)
+        module, root = (None, None) if not is_file else _package_of(path)
+        return {
+            "op": "load",
+            "shown": spec.text.rpartition(":")[0] if spec.class_name else spec.text,
+            "path": spec.target if is_file else None,
+            "module": module if is_file else spec.target,
+            "folders_first": [str(path.parent), *([str(root)] if root else [])] if is_file else [],
+            "folders_last": [str(Path.cwd())],
+            "class_name": spec.class_name,
+            "arguments": spec.arguments,
+            "device": self.device,
+            "threads": self.threads,
+        }
+
+    def _identify(self, dtype: str) -> EncoderInfo:
+        assert self._child is not None
+        own = [self.spec.target] if self.spec.kind != "module" else []
+        answer = self._child.ask(
+            {"op": "report", "also": own},
+            timeout_s=self.batch_timeout_s,
+            doing="saying which files it opened",
+        )
+        opened, packages, python, num_parameters = check_report(answer)
+        files = hash_files([*opened, *argument_files(self.spec.arguments, base=Path.cwd())])
+        return EncoderInfo(
+            class_name=self.class_name,
+            output_dim=self.output_dim,
+            dtype=dtype,
+            num_parameters=num_parameters,
+            content_hash=content_hash(
+                target=self.spec.target,
+                class_name=self.class_name,
+                arguments=self.spec.arguments,
+                files=files,
+                packages=packages,
+                python=python,
+            ),
+            files=files,
+            packages=packages,
+            python=python,
+            pid=self._child.pid,
+        )
+
+
+def probe_audio(index: int, num_samples: int) -> NDArray[np.float32]:
+    """A fixed test signal: noise that swells and ebbs, and a rising tone.
+
+    Made from raw counter-based words, so it is the same in every numpy release.
+    """
+    words = random_words(stream_key("encoder probe", index), 0, -(-num_samples // 4))
+    noise = unit_floats(words).reshape(-1)[:num_samples] * 2 - 1
+    time_s = np.arange(num_samples) / SAMPLE_RATE
+    tone = np.sin(2 * np.pi * (200 + 40 * index + 150 * time_s) * time_s)
+    swell = 0.5 + 0.5 * np.sin(2 * np.pi * (1.3 + 0.2 * index) * time_s)
+    return (0.2 * noise * swell + 0.2 * tone).astype(np.float32)
+
+
+def _package_of(path: Path) -> tuple[str | None, Path | None]:
+    """Dotted name and root folder of a file that lies in a package; our own wrappers do not."""
+    if path.parent == WRAPPERS or not (path.parent / "__init__.py").is_file():
+        return None, None
+    parts = [path.stem]
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return ".".join(parts), folder
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and value >= 0 else None

@@ -1,0 +1,205 @@
+"""What the user typed as ENCODER, understood without running a line of anyone's code.
+
+Whatever can be wrong before an encoder's code runs is refused here, in one sentence.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from auricle.errors import EncoderLoadError
+
+WRAPPERS = Path(__file__).resolve().parent / "wrappers"
+BUILT_IN = {"logmel": "logmel.py", "noise": "noise.py"}
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
+_HUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?\Z")
+_FORMS = (
+    "An encoder is file.py, file.py:Class, package.module:Class, hf:owner/model, a folder with "
+    f"config.json, or one of {', '.join(BUILT_IN)}."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSpec:
+    """An encoder that can be started.
+
+    ``text`` is what the user typed, ``name`` short enough for folders and tables. ``kind`` is
+    ``file``, ``module``, ``builtin`` or ``hf``; ``target`` an absolute path to a Python file, or a
+    module's dotted name. ``class_name`` is None where the target's only encoder class is meant.
+    ``python`` is the interpreter, None for our own.
+    """
+
+    text: str
+    name: str
+    kind: str
+    target: str
+    class_name: str | None
+    arguments: dict[str, Any]
+    python: Path | None = None
+
+
+def parse_encoder(
+    text: str,
+    *,
+    arguments: str | Mapping[str, Any] | None = None,
+    python: str | os.PathLike[str] | None = None,
+    trust_remote_code: bool = False,
+) -> EncoderSpec:
+    """Understand ENCODER, ``--encoder-args`` and ``--encoder-python``.
+
+    Args:
+        text: ``file.py``, ``file.py:Class``, ``package.module:Class``, ``hf:owner/model``, a local
+            folder in the Hugging Face format, or a built-in name.
+        arguments: Keyword arguments of the class, as JSON text or a mapping.
+        python: Another interpreter to run the encoder in.
+        trust_remote_code: Let a ``hf:`` model run the code that comes with it.
+
+    Raises:
+        EncoderLoadError: Any of the three cannot be right.
+    """
+    given = _parse_arguments(arguments)
+    interpreter = _find_python(python)
+    text = text.strip()
+    if text in BUILT_IN:
+        path = str(WRAPPERS / BUILT_IN[text])
+        return EncoderSpec(text, text, "builtin", path, None, given, interpreter)
+    if text.startswith("hf:") or _is_model_folder(text):
+        return _parse_model(text, given, interpreter, trust_remote_code=trust_remote_code)
+    target, class_name = _split_class(text)
+    if target.endswith(".py"):
+        path = str(_find_file(target))
+        name = _short_name(Path(path).stem, class_name)
+        return EncoderSpec(text, name, "file", path, class_name, given, interpreter)
+    if class_name is not None and _DOTTED.match(target):
+        name = _short_name(target.rpartition(".")[2], class_name)
+        return EncoderSpec(text, name, "module", target, class_name, given, interpreter)
+    raise EncoderLoadError(_explain(text, target))
+
+
+def _split_class(text: str) -> tuple[str, str | None]:
+    target, colon, name = text.rpartition(":")
+    if not colon:
+        return text, None
+    if _IDENTIFIER.match(name):
+        return target, name
+    if target.endswith(".py"):
+        raise EncoderLoadError(
+            f"'{name}' after {target}: is no class name. Write {target}:MyEncoder."
+        )
+    return text, None
+
+
+def _find_file(target: str) -> Path:
+    path = Path(target).expanduser().resolve()
+    if path.is_file():
+        if not os.access(path, os.R_OK):
+            raise EncoderLoadError(f"{path} cannot be read. Change its permissions.")
+        return path
+    if path.is_dir():
+        raise EncoderLoadError(f"{path} is a folder. Name the Python file in it.")
+    folder = path.parent
+    if not folder.is_dir():
+        raise EncoderLoadError(f"There is no file {path}, nor its folder. Check the path.")
+    names = [entry.name for entry in sorted(folder.glob("*.py"))[:1000]]
+    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
+    offer = f" Nearest there: {', '.join(near)}." if near else ""
+    raise EncoderLoadError(f"There is no file {path}. Check the path.{offer}")
+
+
+def _explain(text: str, target: str) -> str:
+    if not text:
+        return f"No encoder was named. {_FORMS}"
+    if Path(f"{target}.py").is_file():
+        return f"'{text}' is no encoder, but {target}.py is a file: write {target}.py. {_FORMS}"
+    if Path(target).expanduser().is_dir():
+        return (
+            f"{text} is a folder without config.json. Name the encoder's file in it, e.g. "
+            f"{Path(target) / 'my_encoder.py'}. {_FORMS}"
+        )
+    if _DOTTED.match(text) and "." in text:
+        return f"'{text}' names a module without a class: write {text}:MyEncoder. {_FORMS}"
+    near = difflib.get_close_matches(text.lower(), BUILT_IN, n=1, cutoff=0.5)
+    offer = f" Did you mean {near[0]}?" if near else ""
+    return f"'{text}' is no encoder.{offer} {_FORMS}"
+
+
+def _parse_arguments(arguments: str | Mapping[str, Any] | None) -> dict[str, Any]:
+    if arguments is None:
+        return {}
+    shown = str(arguments)[:200]
+    how = "Give a JSON object, e.g. --encoder-args '{\"layer\": 6}'."
+    try:
+        value = json.loads(arguments if isinstance(arguments, str) else json.dumps(arguments))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise EncoderLoadError(
+            f"The encoder's arguments {shown} are not JSON ({error}). {how}"
+        ) from error
+    if not isinstance(value, dict):
+        raise EncoderLoadError(
+            f"The encoder's arguments {shown} are a JSON {type(value).__name__}. {how}"
+        )
+    bad = [key for key in value if not key.isidentifier()]
+    if bad:
+        raise EncoderLoadError(f"'{bad[0]}' cannot be the name of an argument. {how}")
+    return value
+
+
+def _find_python(python: str | os.PathLike[str] | None) -> Path | None:
+    if python is None:
+        return None
+    path = Path(python).expanduser().absolute()
+    if path.is_dir():
+        offers = [path / "bin" / "python", path / "python"]
+        offer = next((f" Write {o}." for o in offers if o.is_file()), "")
+        raise EncoderLoadError(f"{path} is a folder, not a Python interpreter.{offer}")
+    if not path.is_file():
+        raise EncoderLoadError(f"There is no Python interpreter {path}. Check --encoder-python.")
+    if not os.access(path, os.X_OK):
+        raise EncoderLoadError(f"{path} cannot be executed. Name a Python interpreter.")
+    return path
+
+
+def _is_model_folder(text: str) -> bool:
+    return bool(text) and (Path(text).expanduser() / "config.json").is_file()
+
+
+def _parse_model(
+    text: str, given: dict[str, Any], interpreter: Path | None, *, trust_remote_code: bool
+) -> EncoderSpec:
+    model = text.removeprefix("hf:")
+    folder = Path(model).expanduser()
+    if model and folder.is_dir():
+        model = str(folder.absolute())
+        if not (folder / "config.json").is_file():
+            raise EncoderLoadError(
+                f"{model} has no config.json, so it is no model in the Hugging Face format. "
+                "Save it there with save_pretrained."
+            )
+    elif not _HUB.match(model):
+        raise EncoderLoadError(
+            f"'{model}' is no model name: write hf:owner/model, e.g. hf:openai/whisper-base."
+        )
+    taken = {"model", "trust_remote_code"} & given.keys()
+    if taken:
+        raise EncoderLoadError(
+            f"The argument '{min(taken)}' is set by ENCODER itself or by --trust-remote-code; "
+            "leave it out of --encoder-args."
+        )
+    name = _short_name(model.rstrip("/").rpartition("/")[2], None)
+    arguments = {"model": model, **given}
+    if trust_remote_code:
+        arguments["trust_remote_code"] = True
+    return EncoderSpec(text, name, "hf", str(WRAPPERS / "hf.py"), None, arguments, interpreter)
+
+
+def _short_name(stem: str, class_name: str | None) -> str:
+    whole = f"{stem}-{class_name}" if class_name else stem
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", whole).lstrip(".-")[:80] or "encoder"

@@ -1,0 +1,220 @@
+"""Starts, watches and ends the process that runs an encoder (law 3).
+
+The child leads a process group of its own, which is killed as a whole on a timeout, an error and
+at the end; if we die first, it ends by itself (`child.die_with_parent`). Nothing of ours is in its
+environment. `command_prefix` is where the sandbox wraps its command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auricle.encoder.channel import (
+    Channel,
+    ChannelClosedError,
+    ChannelNonsenseError,
+    ChannelTimeoutError,
+    MemoryFile,
+)
+from auricle.encoder.failures import clean, death, nonsense, refusal
+from auricle.errors import EncoderCrashError, EncoderLoadError, EncoderTimeoutError
+
+_CHILD = Path(__file__).resolve().parent / "child.py"
+_LOG_TAIL_BYTES = 4_000
+_DYING_S = 5.0
+
+
+def child_environment(base: Mapping[str, str] | None, *, threads: int) -> dict[str, str]:
+    """The child's environment variables.
+
+    Args:
+        base: What it is given; our own when None. A judged run hands in a clean one.
+        threads: Threads of the child's number libraries.
+    """
+    environment = {
+        name: value
+        for name, value in (os.environ if base is None else base).items()
+        if not name.startswith(("AURICLE_", "COV_CORE_")) and name != "PYTHONHOME"
+    }
+    count = str(threads)
+    # Active waiting on busy cores slows a run eightfold and more; these must be set before torch
+    # loads. The hash seed and cuBLAS's workspace keep one batch's features the same in every run.
+    return environment | {
+        "OMP_NUM_THREADS": count,
+        "MKL_NUM_THREADS": count,
+        "OPENBLAS_NUM_THREADS": count,
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "KMP_BLOCKTIME": "0",
+        "GOMP_SPINCOUNT": "0",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "PYTHONHASHSEED": "0",
+        "PYTHONUNBUFFERED": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """What a child is allowed beside the plain process that it always is.
+
+    ``environment`` are its environment variables, None for ours without AURICLE_*; a judged run
+    hands in a clean set. ``command_prefix`` stands before its command: a sandbox.
+    """
+
+    environment: Mapping[str, str] | None = None
+    command_prefix: Sequence[str] = ()
+
+
+class ChildProcess:
+    """A started child with its channel and its two memory files."""
+
+    def __init__(
+        self, *, python: Path | None, log_path: Path, threads: int, isolation: Isolation
+    ) -> None:
+        self._log_path = log_path
+        self._channel = Channel()
+        self._audio = MemoryFile("auricle-audio")
+        self.features = MemoryFile("auricle-features")
+        lifeline, self._lifeline = os.pipe()
+        descriptors = (
+            self._channel.child_descriptor,
+            self._audio.descriptor,
+            self.features.descriptor,
+            lifeline,
+        )
+        is_main = threading.current_thread() is threading.main_thread()
+        numbers = [*map(str, descriptors), str(int(is_main))]
+        command = [*isolation.command_prefix, str(python or sys.executable), str(_CHILD), *numbers]
+        try:
+            log_path.parent.mkdir(parents=True, exist_ok=True)
+            with log_path.open("ab") as log:
+                self._log_start = log.tell()
+                self._process = subprocess.Popen(  # noqa: S603  the user named this interpreter
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=child_environment(isolation.environment, threads=threads),
+                    pass_fds=descriptors,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            os.close(lifeline)
+            self._release()
+            raise EncoderLoadError(
+                f"{command[0]} could not be started ({error}). Check --encoder-python and that "
+                f"{log_path.parent} can be written."
+            ) from error
+        os.close(lifeline)
+        self._channel.close_child_end()
+        self._closed = False
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid
+
+    def put_audio(self, batch: NDArray[np.float32]) -> None:
+        """Lay a padded batch where the child will read it."""
+        self._require_open()
+        self._audio.write(batch)
+
+    def ask(self, order: dict[str, Any], *, timeout_s: float, doing: str) -> dict[str, Any]:
+        """Have the child do something; whatever goes wrong ends it.
+
+        Args:
+            order: The order.
+            timeout_s: Limit for the whole exchange.
+            doing: What it does, for the error's sentence: ``encoding a.wav (1.00 s)``.
+
+        Raises:
+            EncoderError: The kind that fits what happened.
+        """
+        self._require_open()
+        try:
+            answer = self._channel.exchange(order, timeout_s=timeout_s, is_alive=self._is_alive)
+        except ChannelTimeoutError:
+            self.close()
+            raise EncoderTimeoutError(
+                f"The encoder did not finish {doing} within {timeout_s:g} s and was ended. If it "
+                "is only slow, give it longer with --batch-timeout.",
+                self.log_tail(),
+            ) from None
+        except ChannelNonsenseError as error:
+            self.close()
+            raise nonsense(clean(str(error))) from error
+        except ChannelClosedError:
+            raise self._death(doing) from None
+        except BaseException:  # Ctrl-C: the answer would come to the wrong order
+            self.close()
+            raise
+        if answer.get("ok") is True:
+            return answer
+        self.close()
+        raise refusal(answer, doing)
+
+    def log_tail(self) -> str:
+        """The last lines of what this child printed."""
+        try:
+            with self._log_path.open("rb") as log:
+                size = log.seek(0, os.SEEK_END)
+                log.seek(max(self._log_start, size - _LOG_TAIL_BYTES))
+                lines = log.read().decode("utf-8", "replace").splitlines()
+        except OSError:
+            return ""
+        return clean("\n".join(lines[-30:]))
+
+    def close(self) -> None:
+        """End the child and everything that it started."""
+        if self._closed:
+            return
+        self._closed = True
+        # Not reaped yet, so its number cannot have gone to another process group.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_DYING_S)
+        self._release()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("the encoder's process was closed")
+
+    def _release(self) -> None:
+        self._channel.close()
+        self._audio.close()
+        self.features.close()
+        os.close(self._lifeline)
+
+    def _is_alive(self) -> bool:
+        try:
+            state = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return False
+        return state is None
+
+    def _death(self, doing: str) -> EncoderCrashError:
+        deadline = time.monotonic() + _DYING_S
+        while self._is_alive() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        died = not self._is_alive()
+        self.close()
+        return death(
+            self._process.returncode if died else None,
+            doing=doing,
+            log_path=self._log_path,
+            log_tail=self.log_tail(),
+        )
