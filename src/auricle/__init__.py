@@ -10,16 +10,37 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_PUBLIC: dict[str, str] = {}
+_PUBLIC = {
+    "RunFolder": ("auricle.runs.folder", "RunFolder"),
+    "RunOptions": ("auricle.plan", "RunOptions"),
+    "RunResult": ("auricle.benchmark", "RunResult"),
+    "get_suite": ("auricle.catalog.load", "get_suite"),
+    "get_task": ("auricle.catalog.load", "get_task"),
+    "list_suites": ("auricle.catalog.load", "list_suites"),
+    "run": ("auricle.benchmark", "run"),
+    "score": ("auricle.runs.rescore", "score_run"),
+}
 
-__all__ = sorted([*_PUBLIC, "__version__", "errors"])
+__all__ = [
+    "RunFolder",
+    "RunOptions",
+    "RunResult",
+    "__version__",
+    "errors",
+    "get_suite",
+    "get_task",
+    "list_suites",
+    "run",
+    "score",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name == "errors":
         return import_module("auricle.errors")
     if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
+        module, attribute = _PUBLIC[name]
+        return getattr(import_module(module), attribute)
     raise AttributeError(f"module 'auricle' has no attribute '{name}'")
 
 

@@ -80,7 +80,8 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
         descriptor, temporary = tempfile.mkstemp(
             prefix=TEMPORARY_PREFIX, suffix=f"-{path.name[-80:]}", dir=path.parent
         )
-        with os.fdopen(descriptor, "wb") as stream:
+        os.close(descriptor)
+        with Path(temporary).open("wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

@@ -1,0 +1,45 @@
+# What people and CI both run. `make demo` and `make test` work in a fresh clone.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# Short demos and tests keep their data here, apart from the user's own data home.
+SCRATCH ?= build
+
+.PHONY: demo test fast lint types short-demo pytest format clean
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $(READY)
+
+demo: $(READY)  ## measure the built-in log-mel encoder on the synthetic suite `smoke`
+	$(BIN)/auricle run logmel --suite smoke
+
+test: lint types short-demo pytest  ## everything that CI checks
+
+fast: $(READY)  ## the tests of every commit: under two minutes
+	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+short-demo: $(READY)
+	AURICLE_HOME=$(SCRATCH)/home $(BIN)/auricle run logmel --suite synth-keyword \
+	  --set train.steps=30 --out $(SCRATCH)/runs
+	AURICLE_HOME=$(SCRATCH)/home $(BIN)/auricle run examples/mean_1s.py --suite synth-keyword \
+	  --set train.steps=30 --out $(SCRATCH)/runs --quiet
+
+pytest: $(READY)
+	$(BIN)/python -m pytest -q -n 2
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(SCRATCH) .mypy_cache .ruff_cache .pytest_cache .hypothesis

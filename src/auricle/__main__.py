@@ -1,0 +1,22 @@
+"""Entry point of the command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    # Two busy cores that wait actively for each other run eightfold slower; torch reads these
+    # when it loads, so they are set before anything is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from auricle.cli.app import execute
+
+    sys.exit(execute(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""The command line: parse, call, print.
+
+Heavy rooms are imported inside the commands, so that ``auricle --help`` loads neither torch nor
+numpy (law 8). Every command prints its result on standard output, or one JSON object with
+``--json``, and everything else on standard error.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+from rich.console import Console
+
+from auricle import __version__
+from auricle.cli import catalog as catalog_commands
+from auricle.cli import data as data_commands
+from auricle.cli import run as run_commands
+from auricle.cli import scores as score_commands
+from auricle.errors import AuricleError, EncoderError
+
+_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="auricle",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help=(
+        "Measure how much a language model can hear through an audio encoder.\n\n"
+        "auricle trains a small audio language model on top of your frozen encoder, lets it "
+        "answer in free text, and scores the answers.\n\n"
+        "Start here:  [bold]auricle run logmel --suite smoke[/]   (no network, a few minutes)\n\n"
+        "Your own:    [bold]auricle run my_encoder.py --suite smoke[/]"
+    ),
+)
+run_commands.register(app)
+score_commands.register(app)
+catalog_commands.register(app)
+app.add_typer(data_commands.app, name="data")
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        print(f"auricle {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: bool = typer.Option(
+        False, "--version", callback=_show_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    pass
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code.
+
+    Exit codes: 0 good, 2 the user's mistake, 3 the answer is no, 130 interrupted, 1 our bug.
+    """
+    logging.getLogger("auricle").addHandler(logging.NullHandler())
+    console = Console(stderr=True, soft_wrap=True)
+    try:
+        code = app(list(arguments), standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        console.print(
+            "interrupted; nothing is lost. Give the same command again to continue.", markup=False
+        )
+        return _INTERRUPTED
+    except typer.TyperException as error:  # a wrong option or argument
+        console.print(f"error: {_text_of(error)}", style="red", highlight=False, markup=False)
+        return 2
+    except AuricleError as error:
+        console.print(f"error: {error}", style="red", highlight=False, markup=False)
+        if isinstance(error, EncoderError) and error.quoted:
+            console.print(error.quoted.rstrip(), style="dim", highlight=False, markup=False)
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception:
+        traceback.print_exc()
+        console.print(
+            "This is a bug in auricle. Please report it with the lines above.", markup=False
+        )
+        return 1
+    return int(code or 0)
+
+
+def _text_of(error: typer.TyperException) -> str:
+    format_message = getattr(error, "format_message", None)
+    text = str(format_message() if format_message else error)
+    return f"{text if text.endswith(('.', '?')) else text + '.'} See --help."

@@ -1,0 +1,118 @@
+"""``auricle run``: the main job."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import typer
+
+from auricle.cli.terminal import duration, log_to, make_progress, print_json
+from auricle.errors import UserError
+
+_ENCODER = typer.Argument(
+    help="file.py, file.py:Class, package.module:Class, or a built-in: logmel, noise."
+)
+
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def parse_size(text: str) -> float:
+    """Bytes of a size such as ``200GB``, ``1.5T`` or ``800MiB``.
+
+    Raises:
+        UserError: It is no size.
+    """
+    found = re.fullmatch(r"([0-9.]+)\s*([KMGT]?)(I?)B?", text.strip().upper())
+    try:
+        number = float(found[1]) if found else 0.0
+    except ValueError:
+        number = 0.0
+    if not found or number <= 0:
+        raise UserError(f"'{text}' is no size; expected e.g. 200GB, 1.5TB or 800MB.")
+    scale = _UNITS[found[2]]
+    return number * (1024 ** "KMGT".index(found[2]) * 1024 if found[3] and found[2] else scale)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.command("run")(run_command)
+
+
+def run_command(
+    encoder: str = _ENCODER,
+    suite: str = typer.Option(
+        "smoke", "--suite", help="What to measure on; see 'auricle suites'. Any task is a suite."
+    ),
+    out: Path = typer.Option(Path("runs"), "--out", help="Folder of all runs."),
+    seed: int = typer.Option(42, "--seed", help="Seed of the draws and the initial weights."),
+    settings: list[str] = typer.Option(
+        [], "--set", metavar="NAME=VALUE", help="Override a recipe field, e.g. train.steps=500."
+    ),
+    encoder_args: str | None = typer.Option(
+        None, "--encoder-args", metavar="JSON", help="Constructor arguments as a JSON object."
+    ),
+    encoder_python: str | None = typer.Option(
+        None, "--encoder-python", metavar="PATH", help="Python that has the encoder's packages."
+    ),
+    precision: str | None = typer.Option(
+        None, "--precision", help="float32 (reference mode) or bf16 (fast mode)."
+    ),
+    device: str = typer.Option("auto", "--device", help="auto, cpu, cuda, cuda:1."),
+    workers: int | None = typer.Option(
+        None, "--workers", help="Threads that decode and compute; default: all cores."
+    ),
+    encode_budget: float | None = typer.Option(
+        None, "--encode-budget", metavar="SECONDS", help="Padded audio in one encode batch."
+    ),
+    disk_budget: str | None = typer.Option(
+        None, "--disk-budget", metavar="SIZE", help="Features on disk at a time, e.g. 200GB."
+    ),
+    batch_timeout: float = typer.Option(
+        300.0, "--batch-timeout", metavar="SECONDS", help="Limit for one encode batch."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
+    quiet: bool = typer.Option(False, "--quiet", help="Show no progress."),
+) -> int:
+    """Measure an encoder: encode, train, answer, score.
+
+    Continues by itself after an interruption: give the same command again.
+
+    [bold]auricle run logmel --suite smoke[/]
+
+    [bold]auricle run my_encoder.py:MyEncoder --suite mini --seed 1[/]
+    """
+    import time
+
+    from auricle.benchmark import run
+    from auricle.plan import RunOptions
+
+    started = time.monotonic()
+    options = RunOptions(
+        out=out,
+        seed=seed,
+        settings=tuple(settings),
+        precision=precision,
+        encoder_args=encoder_args,
+        encoder_python=encoder_python,
+        device=device,
+        workers=workers,
+        encode_budget_s=encode_budget,
+        batch_timeout_s=batch_timeout,
+        disk_budget=None if disk_budget is None else parse_size(disk_budget),
+        on_folder=lambda folder: log_to(folder.log),
+    )
+    if not suite:
+        raise UserError("--suite is empty; 'auricle suites' lists the names.")
+    result = run(encoder, suite, options=options, progress=make_progress(quiet=quiet))
+    if as_json:
+        print_json(json.dumps({"run": str(result.folder.path), "scores": result.scores}))
+    else:
+        from auricle.cli.tables import print_scores
+
+        print_scores(result.scores, title=f"{result.folder.path.name} on {suite}")
+        print(f"run: {result.folder.path}   ({duration(time.monotonic() - started)})")
+    failed = any(task["failure"] for task in result.scores["tasks"].values())
+    return 3 if failed else 0

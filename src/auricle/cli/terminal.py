@@ -1,0 +1,171 @@
+"""What long work looks like: a bar on a terminal, a plain line now and then elsewhere.
+
+Everything here goes to standard error; standard output carries results alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from auricle.progress import SilentProgress, Stage
+
+_PLAIN_EVERY_S = 15.0
+_SILENT_FOR_S = 2.0
+
+logger = logging.getLogger("auricle")
+
+
+class BarProgress:
+    """Bars with a time left, for a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    @contextlib.contextmanager
+    def stage(self, name: str, total: float, unit: str, *, done: float = 0) -> Iterator[Stage]:
+        """Show a bar until the block ends."""
+        columns = (
+            TextColumn("{task.description:<24}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TextColumn(unit),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[note]}"),
+        )
+        started = time.monotonic()
+        with Progress(*columns, console=self._console, transient=True) as bar:
+            task = bar.add_task(name, total=round(total), completed=round(done), note="")
+            yield _BarStage(bar, task, done)
+        _log_stage(name, total, unit, time.monotonic() - started)
+
+    def message(self, text: str) -> None:
+        """Print a line."""
+        logger.info(text)
+        self._console.print(text, highlight=False, markup=False)
+
+    def warn(self, text: str) -> None:
+        """Print a line in yellow."""
+        logger.warning(text)
+        self._console.print(f"warning: {text}", style="yellow", highlight=False, markup=False)
+
+
+class _BarStage:
+    def __init__(self, bar: Progress, task: TaskID, done: float) -> None:
+        self._bar, self._task, self._done = bar, task, done
+
+    def advance(self, amount: float = 1) -> None:
+        self._done += amount
+        self._bar.update(self._task, completed=round(self._done))
+
+    def note(self, text: str) -> None:
+        self._bar.update(self._task, note=text)
+
+
+class PlainProgress:
+    """A line when a stage takes long and one when it ends, for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    @contextlib.contextmanager
+    def stage(self, name: str, total: float, unit: str, *, done: float = 0) -> Iterator[Stage]:
+        """Print a line now and then until the block ends."""
+        stage = _PlainStage(self, name, total, unit, done)
+        started = time.monotonic()
+        yield stage
+        took = time.monotonic() - started
+        if took >= _SILENT_FOR_S:
+            self._line(f"{name}: {total:.0f} {unit} in {took:.1f} s {stage.last_note}".rstrip())
+        _log_stage(name, total, unit, took)
+
+    def message(self, text: str) -> None:
+        """Print a line."""
+        logger.info(text)
+        self._line(text)
+
+    def warn(self, text: str) -> None:
+        """Print a line that starts with ``warning:``."""
+        logger.warning(text)
+        self._line(f"warning: {text}")
+
+    def _line(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+class _PlainStage:
+    def __init__(
+        self, progress: PlainProgress, name: str, total: float, unit: str, done: float
+    ) -> None:
+        self._progress, self._name, self._total, self._unit = progress, name, total, unit
+        self._done = self._first = done
+        self._started = self._shown = time.monotonic()
+        self.last_note = ""
+
+    def advance(self, amount: float = 1) -> None:
+        self._done += amount
+        now = time.monotonic()
+        if now - self._shown >= _PLAIN_EVERY_S and self._done > self._first:
+            self._shown = now
+            rate = (self._done - self._first) / (now - self._started)
+            left = max(0.0, self._total - self._done) / rate
+            self._progress._line(
+                f"{self._name}: {self._done:.0f} of {self._total:.0f} {self._unit}, "
+                f"{duration(left)} left {self.last_note}".rstrip()
+            )
+
+    def note(self, text: str) -> None:
+        self.last_note = text
+
+
+def _log_stage(name: str, total: float, unit: str, took: float) -> None:
+    logger.info("%s: %.0f %s in %.2f s", name, total, unit, took)
+
+
+def make_progress(*, quiet: bool) -> BarProgress | PlainProgress | SilentProgress:
+    """The progress that fits standard error and the user's wish."""
+    if quiet:
+        return SilentProgress()
+    console = Console(stderr=True)
+    return BarProgress(console) if console.is_terminal else PlainProgress(console)
+
+
+def log_to(path: Path) -> logging.Handler:
+    """Also write auricle's log to a file, with times."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    return handler
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{seconds / 3600:.1f} h"
+
+
+def print_json(text: str) -> None:
+    """Write one JSON object to standard output and nothing else."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

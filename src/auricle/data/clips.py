@@ -1,0 +1,190 @@
+"""The clips of one side of a task, and the windows that encoders are given.
+
+Clips are numbered by shard, then by place in it (law 2). A window names its samples by content
+(the shard's hash and the place), never by a path, so the same clip in two tasks is encoded once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auricle.data.decode import decode
+from auricle.data.index import ShardIndex
+from auricle.data.shards import LockedShard
+from auricle.errors import DataError
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Window:
+    """(clip, start, length): what the encoder is given. Two windows of equal samples are equal."""
+
+    shard: str
+    """SHA-256 of the shard's plain tar."""
+    position: int
+    """Place of the clip in the shard."""
+    first: int
+    """First source sample."""
+    count: int
+    """Number of source samples."""
+    sample_rate: int
+    """Source samples per second."""
+    clip_id: str = field(compare=False)
+    """``<shard path without suffix>/<key>``, for people."""
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.count / self.sample_rate
+
+    @property
+    def key(self) -> str:
+        """What the window is, as text; equal for equal windows on any machine."""
+        return f"{self.shard}:{self.position}:{self.first}:{self.count}"
+
+    def __str__(self) -> str:
+        if self.first == 0:
+            return self.clip_id
+        start = self.first / self.sample_rate
+        return f"{self.clip_id} [{start:g} to {start + self.duration_s:g} s]"
+
+
+class ClipTable:
+    """All clips of one side of a task; clip j is a function of the data lock and j."""
+
+    def __init__(self, shards: Sequence[LockedShard], indexes: Sequence[ShardIndex]) -> None:
+        self.shards = tuple(shards)
+        self.indexes = tuple(indexes)
+        self._ends = list(accumulate(len(index) for index in self.indexes))
+        self._stems = [_stem(shard.name) for shard in self.shards]
+        self._streams = _Descriptors()
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @property
+    def left_out(self) -> int:
+        """Members of the shards that belong to no complete clip."""
+        return sum(index.left_out for index in self.indexes)
+
+    def place(self, clip: int) -> tuple[int, int]:
+        """Shard number and place in it."""
+        shard = bisect_right(self._ends, clip)
+        return shard, clip - (self._ends[shard - 1] if shard else 0)
+
+    def clip_id(self, clip: int) -> str:
+        """``<shard path without suffix>/<key>``."""
+        shard, row = self.place(clip)
+        return f"{self._stems[shard]}/{self.indexes[shard].keys[row]}"
+
+    def readable(self, clip: int) -> bool:
+        """Whether the clip's audio header could be read when the shard was indexed."""
+        shard, row = self.place(clip)
+        return bool(self.indexes[shard].num_samples[row] > 0)
+
+    def window(self, clip: int, *, first: int = 0, count: int | None = None) -> Window:
+        """A window of a readable clip; the whole clip by default."""
+        shard, row = self.place(clip)
+        index = self.indexes[shard]
+        total = int(index.num_samples[row])
+        return Window(
+            shard=self.shards[shard].sha256,
+            position=row,
+            first=first,
+            count=total - first if count is None else count,
+            sample_rate=int(index.sample_rate[row]),
+            clip_id=self.clip_id(clip),
+        )
+
+    def fields(self, clip: int) -> dict[str, Any]:
+        """The clip's JSON.
+
+        Raises:
+            DataError: The JSON cannot be read as an object.
+        """
+        shard, row = self.place(clip)
+        index = self.indexes[shard]
+        data = self._streams.read(
+            self.shards[shard].tar, int(index.json_offset[row]), int(index.json_size[row])
+        )
+        try:
+            value = json.loads(data)
+        except ValueError as error:
+            raise DataError(
+                f"The JSON of clip {self.clip_id(clip)} cannot be read ({error}). "
+                "Make or fetch its shard anew."
+            ) from error
+        if not isinstance(value, dict):
+            raise DataError(
+                f"The JSON of clip {self.clip_id(clip)} is a {type(value).__name__}, "
+                "expected an object with the label's field. Make or fetch its shard anew."
+            )
+        return value
+
+
+class AudioSource:
+    """Reads windows from any of the tables it was given; safe to use from several threads."""
+
+    def __init__(self, tables: Iterable[ClipTable]) -> None:
+        self._shards: dict[str, tuple[Path, ShardIndex]] = {}
+        for table in tables:
+            for shard, index in zip(table.shards, table.indexes, strict=True):
+                self._shards.setdefault(shard.sha256, (shard.tar, index))
+        self._streams = _Descriptors()
+
+    def encoded(self, window: Window) -> tuple[bytes, str]:
+        """The clip's audio file as it lies in the shard, and its suffix."""
+        tar, index = self._shards[window.shard]
+        row = window.position
+        data = self._streams.read(tar, int(index.audio_offset[row]), int(index.audio_size[row]))
+        return data, index.suffixes[row]
+
+    def samples(self, window: Window) -> NDArray[np.float32]:
+        """Decode a window: float32 ``[n]``, 16 kHz, mono.
+
+        Raises:
+            DataError: It cannot be decoded.
+        """
+        data, suffix = self.encoded(window)
+        return decode(data, suffix, first=window.first, count=window.count)
+
+
+class _Descriptors:
+    """Open files by path, read by offset; a shard is opened once."""
+
+    def __init__(self) -> None:
+        self._open: dict[Path, int] = {}
+        self._lock = threading.Lock()
+
+    def read(self, path: Path, offset: int, size: int) -> bytes:
+        with self._lock:
+            if path not in self._open:
+                self._open[path] = os.open(path, os.O_RDONLY)
+            descriptor = self._open[path]
+        data = os.pread(descriptor, size, offset)
+        if len(data) != size:
+            raise DataError(
+                f"{path} is shorter than when it was indexed; give the command again to re-check it"
+            )
+        return data
+
+    def __del__(self) -> None:
+        for descriptor in self._open.values():
+            os.close(descriptor)
+
+
+def _stem(name: str) -> str:
+    for suffix in (".tar.gz", ".tgz", ".tar"):
+        if name.endswith(suffix):
+            return name[: -len(suffix)]
+    return name

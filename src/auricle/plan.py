@@ -1,0 +1,249 @@
+"""What a run will consist of: every name resolved, every shard opened, before anything starts."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from auricle.catalog.load import base_recipe, get_suite, get_task
+from auricle.catalog.recipe import Recipe, apply_settings
+from auricle.catalog.spec import Suite, Task
+from auricle.data.clips import AudioSource, ClipTable
+from auricle.data.mixture import Crop, Mixture, MixturePart
+from auricle.data.shards import data_lock
+from auricle.data.tables import AskedClip, check_texts, collect_asked_clips, open_tables
+from auricle.encoder.load import EncoderSpec, parse_encoder
+from auricle.errors import DataError, UserError
+from auricle.files import data_home
+from auricle.progress import Progress
+from auricle.runs.folder import RunFolder
+
+_PACKAGES = ("auricle", "torch", "numpy", "transformers", "tokenizers", "soundfile", "soxr")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """Everything about a run but the encoder and the suite."""
+
+    out: Path = Path("runs")
+    """Folder of all runs."""
+    seed: int = 42
+    """Seed of the draws and of the LALM's initial weights."""
+    settings: tuple[str, ...] = ()
+    """Recipe overrides, ``name=value``."""
+    precision: str | None = None
+    """float32 or bf16; None = what the recipe says."""
+    encoder_args: str | None = None
+    """The encoder's constructor arguments as a JSON object."""
+    encoder_python: str | None = None
+    """Interpreter of the encoder's process; None = ours."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, ..."""
+    workers: int | None = None
+    """Threads and processes that decode, index and make data; None = all cores."""
+    encode_budget_s: float | None = None
+    """Padded seconds of audio in one encode batch; None = what suits the device."""
+    disk_budget: float | None = None
+    """Bytes of features on disk at a time; None = everything."""
+    batch_timeout_s: float = 300.0
+    """How long the encoder may take for one batch."""
+    on_folder: Callable[[RunFolder], object] | None = None
+    """Called with the run's folder as soon as it is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What was asked for: every name is known to exist, every option to have a legal value."""
+
+    suite: Suite
+    tasks: tuple[Task, ...]
+    recipe: Recipe
+    base_recipe: Recipe
+    """The suite's recipe without the user's settings."""
+    encoder: EncoderSpec
+    options: RunOptions
+    home: Path
+    workers: int
+    device: str
+    encode_budget_s: float
+    threads: int
+    """Threads of torch, here and in the encoder's process; they decide float rounding."""
+
+    @property
+    def total_draws(self) -> int:
+        """Draws of the whole training."""
+        return self.recipe.train.steps * self.recipe.train.batch_size
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The opened data of a job."""
+
+    mixture: Mixture
+    tests: dict[str, tuple[ClipTable, list[AskedClip]]]
+    texts: list[str]
+    source: AudioSource
+
+    def training_lock(self) -> dict[str, Any]:
+        """What the LALM is trained on, by content; part of the run's identity."""
+        return {
+            part.task.name: {
+                "share": round(part.share, 12),
+                "prompt": part.task.prompt,
+                "field": part.task.train_field,
+                **data_lock(part.table.shards, clips=len(part.table)),
+            }
+            for part in self.mixture.parts
+        }
+
+    def test_lock(self) -> dict[str, Any]:
+        """What the run is asked, by content, and how the answers are scored."""
+        tasks = {part.task.name: part.task for part in self.mixture.parts}
+        return {
+            name: {
+                "track": tasks[name].track,
+                "domain": tasks[name].domain,
+                "skill": tasks[name].skill,
+                "prompt": tasks[name].prompt,
+                "metric": tasks[name].metric,
+                "num_classes": tasks[name].num_classes,
+                "separator": tasks[name].separator,
+                "field": tasks[name].test_field,
+                "clips_expected": len(asked),
+                **data_lock(table.shards, clips=len(table)),
+            }
+            for name, (table, asked) in self.tests.items()
+        }
+
+
+def resolve(encoder: str, suite: str, options: RunOptions) -> Job:
+    """Look up every name and value.
+
+    Raises:
+        UserError: A name or value is not known; the text offers the nearest.
+    """
+    chosen = get_suite(suite)
+    base = base_recipe(chosen)
+    recipe = apply_settings(base, options.settings)
+    if options.precision is not None:
+        recipe = apply_settings(recipe, [f"precision={options.precision}"])
+    if options.workers is not None and options.workers < 0:
+        raise UserError(f"--workers is {options.workers}; expected 0 or more.")
+    device = choose_device(options.device)
+    budget = options.encode_budget_s or (240.0 if device == "cpu" else 1200.0)
+    if budget <= 0:
+        raise UserError(f"--encode-budget is {budget:g}; expected seconds of audio above 0.")
+    return Job(
+        suite=chosen,
+        tasks=tuple(get_task(name) for name in chosen.shares),
+        recipe=recipe,
+        base_recipe=base,
+        encoder=parse_encoder(
+            encoder, arguments=options.encoder_args, python=options.encoder_python
+        ),
+        options=options,
+        home=data_home(),
+        workers=os.cpu_count() or 1 if options.workers is None else options.workers,
+        device=device,
+        encode_budget_s=budget,
+        threads=torch.get_num_threads(),
+    )
+
+
+def choose_device(wish: str) -> str:
+    """The torch device for a wish; ``auto`` = a GPU where there is one.
+
+    Raises:
+        UserError: There is no such device.
+    """
+    if wish == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(wish)
+    except RuntimeError as error:
+        raise UserError(f"--device is '{wish}'; expected auto, cpu, cuda or cuda:1.") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(
+            f"--device is '{wish}', but torch sees {torch.cuda.device_count()} GPUs here. "
+            "Use --device cpu, or install a torch build with CUDA."
+        )
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"--device is '{wish}'; auricle runs on cpu and cuda.")
+    return wish
+
+
+def open_data(job: Job, progress: Progress) -> Data:
+    """Open all shards of a job, index them and read every label.
+
+    Raises:
+        DataError: Something is missing, damaged or lacks a field; problems are listed together.
+    """
+    opened = {}
+    problems: list[str] = []
+    for side in ("train", "test"):
+        try:
+            opened[side] = open_tables(
+                job.tasks, side, home=job.home, workers=job.workers, progress=progress
+            )
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError("\n".join(problems))
+    parts, texts, tests = [], [], {}
+    for task in job.tasks:
+        try:
+            train = opened["train"][task.name]
+            texts += [*check_texts(task, train, "train")]
+            parts.append(MixturePart(task, train, job.suite.shares[task.name]))
+            test = opened["test"][task.name]
+            tests[task.name] = (test, collect_asked_clips(task, test))
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError("\n".join(problems))
+    crop = Crop(job.recipe.crop.length_s, job.recipe.crop.grid_s)
+    return Data(
+        mixture=Mixture(parts, crop=crop, seed=job.options.seed),
+        tests=tests,
+        texts=texts,
+        source=AudioSource([*opened["train"].values(), *opened["test"].values()]),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that computes."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        found[name] = metadata.version(name)
+    return found
+
+
+def hardware(device: str) -> dict[str, Any]:
+    """The machine that a run ran on."""
+    facts: dict[str, Any] = {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+    if device != "cpu":
+        properties = torch.cuda.get_device_properties(device)
+        facts["gpu"] = properties.name
+        facts["gpu_memory_bytes"] = properties.total_memory
+    return facts
+
+
+def _processor() -> str:
+    if sys.platform == "linux":
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

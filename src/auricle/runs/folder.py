@@ -1,0 +1,135 @@
+"""Every path and name inside a run folder, once.
+
+A run is found by a hash of what decides its predictions: encoder, training mixture with its data
+lock, recipe, seed (law 5). The folder's name also says the encoder and the suite, for people.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from auricle.errors import ScoringError
+from auricle.files import read_json, sha256_json
+
+HASH_DIGITS = 12
+
+
+def run_hash(*, encoder: str, mixture: dict[str, Any], recipe: dict[str, Any], seed: int) -> str:
+    """Hash of everything that decides a run's LALM.
+
+    Args:
+        encoder: The encoder's content hash.
+        mixture: The training tasks: prompts, fields, shares and the data lock of their shards.
+        recipe: All fields of the recipe.
+        seed: The run's seed.
+    """
+    parts = {"encoder": encoder, "mixture": mixture, "recipe": recipe, "seed": seed}
+    return sha256_json(parts)[:HASH_DIGITS]
+
+
+class RunFolder:
+    """A run on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def of(cls, runs: Path, *, suite: str, encoder: str, identity: str) -> RunFolder:
+        """The folder of a run below the folder of all runs."""
+        return cls(runs / safe_name(suite) / f"{safe_name(encoder)}-{identity}")
+
+    @classmethod
+    def open(cls, path: Path | str) -> RunFolder:
+        """A run folder that exists.
+
+        Raises:
+            ScoringError: There is none.
+        """
+        folder = cls(Path(path))
+        if not folder.manifest.is_file():
+            raise ScoringError(
+                f"{path} is no run folder: it has no manifest.json. Give the folder that "
+                "'auricle run' printed, e.g. runs/smoke/logmel-0123456789ab."
+            )
+        return folder
+
+    @property
+    def manifest(self) -> Path:
+        """What the run is; written first."""
+        return self.path / "manifest.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Training state."""
+        return self.path / "checkpoints"
+
+    @property
+    def losses(self) -> Path:
+        """The loss curve, one JSON object per line."""
+        return self.path / "losses.jsonl"
+
+    @property
+    def tokenizer(self) -> Path:
+        """The tokenizer that the recipe made, where it makes one."""
+        return self.path / "tokenizer"
+
+    @property
+    def predictions_folder(self) -> Path:
+        """One file of predictions per task."""
+        return self.path / "predictions"
+
+    def predictions(self, task: str) -> Path:
+        """Predictions of a task, in the order of its test clips."""
+        return self.predictions_folder / f"{safe_name(task)}.jsonl"
+
+    def prediction_parts(self, task: str) -> Path:
+        """Finished chunks of a task that is still being answered."""
+        return self.predictions_folder / f"{safe_name(task)}.parts"
+
+    @property
+    def scores(self) -> Path:
+        """Scores of the run's own suite."""
+        return self.path / "scores.json"
+
+    def further_scores(self, suite: str) -> Path:
+        """Scores of a further evaluation of the same run."""
+        return self.path / "scores" / f"{safe_name(suite)}.json"
+
+    @property
+    def plan(self) -> Path:
+        """What the run was expected to cost."""
+        return self.path / "plan.json"
+
+    @property
+    def report(self) -> Path:
+        """The page for people."""
+        return self.path / "report.html"
+
+    @property
+    def log(self) -> Path:
+        """What happened when."""
+        return self.path / "log.txt"
+
+    @property
+    def encoder_log(self) -> Path:
+        """What the encoder's process printed."""
+        return self.path / "encoder.log"
+
+    def read_manifest(self) -> dict[str, Any]:
+        """The manifest as it was written."""
+        value: dict[str, Any] = read_json(self.manifest)
+        return value
+
+    def read_scores(self) -> dict[str, Any] | None:
+        """The scores of the run's own suite; None where it has not been scored."""
+        if not self.scores.is_file():
+            return None
+        value: dict[str, Any] = read_json(self.scores)
+        return value
+
+
+def safe_name(name: str) -> str:
+    """A name as a file name: letters, digits, dot, dash and underscore."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "unnamed"

@@ -1,0 +1,107 @@
+"""The manifest: what a run is, written before anything is trained.
+
+``manifest.json`` holds what identifies the run (``identity``: encoder hash, mixture with its data
+lock, recipe, seed), what describes it (encoder files and packages, suite, mode, versions), and the
+machine that it ran on with what each stage took. Facts about hardware are handed in, so that this
+room stays free of torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from auricle.errors import UserError
+from auricle.files import write_json
+from auricle.runs.folder import RunFolder
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Content of ``manifest.json``."""
+
+    suite: str
+    """Name of the suite."""
+    mode: str
+    """reference, fast or custom."""
+    official: bool
+    """True only for the official suites and tasks in reference or fast mode."""
+    official_tasks: bool
+    """Whether the suite is made of official tasks, whose tracks are never averaged together."""
+    encoder: dict[str, Any]
+    """Name, class, arguments, hash, files, packages, output dimension, properties."""
+    mixture: dict[str, Any]
+    """Training tasks with shares, prompts, fields and the data lock of their shards."""
+    test: dict[str, Any]
+    """Test tasks with prompts, fields, metrics and the data lock of their shards."""
+    recipe: dict[str, Any]
+    """All fields of the recipe."""
+    seed: int
+    """The run's seed."""
+    batches: dict[str, Any]
+    """How windows share encode batches: mode and budget."""
+    versions: dict[str, str]
+    """Versions of auricle, Python and the packages that compute."""
+    hardware: dict[str, Any]
+    """The machine's processor, memory and device."""
+    settings: dict[str, Any]
+    """Machine settings: device, workers, threads."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The stored form."""
+        value = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {
+            "schema_version": SCHEMA_VERSION,
+            **value,
+            "stages_s": {},
+            "notes": [],
+            "failures": {},
+        }
+
+
+def start_manifest(folder: RunFolder, manifest: Manifest) -> dict[str, Any]:
+    """Write the manifest of a new run, or read that of one that continues.
+
+    A continued run keeps its batch budget and its machine settings: they decide float rounding, and
+    a run must end as it began (law 4).
+
+    Raises:
+        UserError: The stored manifest is of a later schema.
+    """
+    if folder.manifest.is_file():
+        stored = folder.read_manifest()
+        if stored.get("schema_version") != SCHEMA_VERSION:
+            raise UserError(
+                f"{folder.manifest} has schema version {stored.get('schema_version')}, this "
+                f"auricle writes {SCHEMA_VERSION}. Use the version that made the run, or choose "
+                "another folder with --out."
+            )
+        return stored
+    value = manifest.to_json()
+    write_json(folder.manifest, value)
+    return value
+
+
+def record_stage(folder: RunFolder, stage: str, seconds: float) -> None:
+    """Add the wall time of a stage; a stage that was interrupted adds up over its parts."""
+    value = folder.read_manifest()
+    stages = value["stages_s"]
+    stages[stage] = round(stages.get(stage, 0.0) + seconds, 3)
+    write_json(folder.manifest, value)
+
+
+def record_note(folder: RunFolder, note: str) -> None:
+    """Keep a remark that a reader of the scores must see, e.g. replaced clips."""
+    value = folder.read_manifest()
+    if note not in value["notes"]:
+        value["notes"].append(note)
+        write_json(folder.manifest, value)
+
+
+def record_failure(folder: RunFolder, task: str, reason: str) -> None:
+    """Keep why a task failed or is incomplete; scores show it as missing with this reason."""
+    value = folder.read_manifest()
+    value["failures"][task] = reason
+    write_json(folder.manifest, value)

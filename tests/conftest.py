@@ -1,0 +1,60 @@
+"""Fixtures that many tests need: shards, a data home, runs through the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auricle.data.shards import LockedShard
+from commands import QUICK, auricle
+from making import Sample, locked, write_tar
+
+
+@pytest.fixture
+def make_shard(tmp_path: Path) -> Callable[..., LockedShard]:
+    """Write a plain tar of (key, suffix, audio, fields) samples and lock it."""
+
+    def make(samples: Iterable[Sample], name: str = "shard.tar") -> LockedShard:
+        members = []
+        for key, suffix, audio, fields in samples:
+            members += [(f"{key}.{suffix}", audio), (f"{key}.json", json.dumps(fields).encode())]
+        return locked(write_tar(tmp_path / name, members), name)
+
+    return make
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data home of the test's own."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("AURICLE_HOME", str(folder))
+    monkeypatch.delenv("XARES_DATA_HOME", raising=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data home with the shards of one synthetic task, shared by all workers."""
+    home = tmp_path_factory.getbasetemp().parent / "auricle-home"
+    auricle("data", "make", "synth-keyword", "--quiet", home=home)
+    return home
+
+
+@pytest.fixture
+def run_json(shared_home: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Run an encoder on one synthetic task; returns what ``--json`` printed."""
+
+    def run(encoder: str | Path, *more: str | Path, home: Path = shared_home) -> dict[str, Any]:
+        done = auricle(
+            *("run", encoder, "--suite", "synth-keyword", "--json", "--quiet"),
+            *("--out", tmp_path / "runs", *QUICK, *more),
+            home=home,
+        )
+        value: dict[str, Any] = json.loads(done.stdout)
+        return value
+
+    return run

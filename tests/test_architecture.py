@@ -1,0 +1,171 @@
+"""The rooms: who may import whom, what stays light, and the budgets (docs/architecture.md)."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import auricle
+
+SOURCE = Path(auricle.__file__).parent
+FILES = sorted(p for p in SOURCE.rglob("*.py") if "template" not in p.relative_to(SOURCE).parts)
+
+EVERYONE = {"errors", "files", "seeding", "progress"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "files": {"errors"},
+    "seeding": {"errors"},
+    "progress": {"errors"},
+    "catalog": set(),
+    "data": {"catalog"},
+    "synth": {"catalog", "data"},
+    "sandbox": set(),
+    "encoder": {"sandbox"},
+    "features": {"data", "encoder"},
+    "lalm": {"catalog", "data", "features"},
+    "metrics": set(),
+    "scoring": {"catalog", "metrics"},
+    "runs": {"catalog", "data", "metrics", "scoring"},
+    "challenge": {"catalog", "scoring", "runs", "sandbox"},
+    "board": {"catalog", "scoring", "runs", "challenge"},
+    "plan": {"catalog", "data", "encoder", "features", "lalm", "runs"},
+    "benchmark": {
+        *("catalog", "data", "encoder", "features", "lalm", "synth"),
+        *("metrics", "scoring", "runs", "plan"),
+    },
+}
+ANYTHING = {"cli", "__main__", "__init__"}
+TORCH_ROOMS = {"encoder", "features", "lalm", "plan", "benchmark", "cli"}
+CAPTIONING_ROOMS = {"metrics"}
+"""May import torch inside functions alone."""
+
+
+def room(path: Path) -> str:
+    parts = path.relative_to(SOURCE).parts
+    return parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[tuple[str, int, bool]]:
+    """Every imported module, its line, and whether it stands at the top of the file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    top = set(map(id, _top_level(tree.body)))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno, id(node) in top) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: a relative import"
+            base = node.module or ""
+            names = [f"{base}.{a.name}" if base == "auricle" else base for a in node.names]
+            yield from ((name, node.lineno, id(node) in top) for name in names)
+
+
+def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    for node in body:
+        yield node
+        if isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.unparse(node.test):
+            yield from _top_level(node.body)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_a_room_imports_only_the_rooms_below_it(path: Path) -> None:
+    here = room(path)
+    if here in ANYTHING:
+        return
+    allowed = MAY_IMPORT[here] | {here}
+    if here not in EVERYONE:
+        allowed |= EVERYONE
+    for name, line, _ in imports(path):
+        if name.split(".")[0] == "auricle":
+            target = name.split(".")[1] if "." in name else "__init__"
+            assert target in allowed, f"{path.relative_to(SOURCE)}:{line} imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_light_rooms_never_import_torch(path: Path) -> None:
+    here = room(path)
+    if here in TORCH_ROOMS:
+        return
+    for name, line, at_top in imports(path):
+        heavy = name.split(".")[0] in {"torch", "transformers", "peft"}
+        allowed = here in CAPTIONING_ROOMS and not at_top
+        assert not heavy or allowed, f"{path.relative_to(SOURCE)}:{line} imports {name}"
+
+
+def test_the_encoders_child_imports_nothing_of_auricle() -> None:
+    for path in [*SOURCE.glob("encoder/child*.py"), *SOURCE.glob("encoder/wrappers/*.py")]:
+        for name, line, _ in imports(path):
+            assert name.split(".")[0] != "auricle", f"{path.name}:{line} imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_files_and_functions_stay_within_their_budgets(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    name = path.relative_to(SOURCE)
+    assert text.count("\n") <= 400, f"{name} has {text.count(chr(10))} lines; 400 is the limit"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert length <= 80, f"{name}:{node.lineno} {node.name} has {length} lines; 80 at most"
+            count = len([*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs])
+            count -= bool(node.args.args and node.args.args[0].arg in ("self", "cls"))
+            free = room(path) == "cli" or (str(name), node.name) == ("benchmark.py", "run")
+            assert count <= 7 or free, f"{name}:{node.lineno} {node.name} has {count} parameters"
+
+
+def test_no_file_has_a_name_that_says_nothing() -> None:
+    for path in FILES:
+        assert path.stem not in {"utils", "helpers", "common", "misc"}, path
+
+
+def test_a_rooms_init_is_empty() -> None:
+    for path in SOURCE.glob("*/**/__init__.py"):
+        assert not path.read_text(encoding="utf-8").strip(), f"{path} is not empty"
+
+
+def test_public_names_are_pinned_and_resolve() -> None:
+    assert auricle.__all__ == PUBLIC
+    for name in PUBLIC:
+        assert getattr(auricle, name) is not None
+
+
+PUBLIC = [
+    "RunFolder",
+    "RunOptions",
+    "RunResult",
+    "__version__",
+    "errors",
+    "get_suite",
+    "get_task",
+    "list_suites",
+    "run",
+    "score",
+]
+
+
+def test_the_project_speaks_of_itself_alone() -> None:
+    root = SOURCE.parent.parent
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=root, capture_output=True, text=True, check=False
+    )
+    if listed.returncode != 0:
+        pytest.skip("not a git checkout")
+    machine = "/" + "work" + "/"
+    for name in listed.stdout.split():
+        path = root / name
+        if path.suffix in {".py", ".md", ".yaml", ".toml", ".html", ".txt"} and path.is_file():
+            assert machine not in path.read_text(encoding="utf-8"), f"{name} has a machine's path"
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    for path in FILES:
+        if path.name != "__init__.py" or path.parent == SOURCE:
+            assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
+
+
+if __name__ == "__main__":
+    sys.exit(pytest.main([__file__]))
