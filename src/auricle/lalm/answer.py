@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from auricle.catalog.recipe import Recipe
-from auricle.lalm.decode import Generator, Settings
+from auricle.lalm.decode import Generator
 from auricle.lalm.generic import GenericDecoder
+from auricle.lalm.greedy import Settings
 from auricle.lalm.model import LALM
 from auricle.lalm.tokens import Tokens
 
@@ -46,7 +47,7 @@ class Answerer:
             tokens.eos_id, recipe.answer.max_new_tokens, recipe.answer.repetition_penalty
         )
         decoder = lalm.decoder
-        self._generator = None if isinstance(decoder, GenericDecoder) else Generator(decoder)
+        self._generator = decoder if isinstance(decoder, GenericDecoder) else Generator(decoder)
 
     @torch.inference_mode()
     def answer(self, questions: Sequence[Question]) -> list[str]:
@@ -62,18 +63,7 @@ class Answerer:
             return []
         audio = [self._lalm.positions(question.features) for question in questions]
         prompts = [self._tokens.encode(question.prompt) for question in questions]
-        decoder = self._lalm.decoder
-        if isinstance(decoder, GenericDecoder):
-            ids = decoder.generate(
-                audio,
-                prompts,
-                eos_id=self._settings.eos_id,
-                max_new_tokens=self._settings.max_new_tokens,
-                repetition_penalty=self._settings.repetition_penalty,
-            )
-        else:
-            assert self._generator is not None
-            ids = self._generator.generate(audio, prompts, self._settings)
+        ids = self._generator.generate(audio, prompts, self._settings)
         return [self._tokens.decode(row) for row in ids]
 
 

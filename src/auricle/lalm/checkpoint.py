@@ -3,9 +3,10 @@
 ``checkpoints/step-<steps done>.safetensors`` holds, by name of each trained matrix,
 ``value/<name>``, and the optimiser's ``first/<name>`` and ``second/<name>`` moments; ``losses``
 (float64, one per step done) and ``grad_norms``. ``final.safetensors`` has the values and losses of
-the finished training alone. Metadata, all text: ``schema_version``, ``step`` (steps done),
-``steps`` (of the whole training) and ``sha256`` of all tensors' bytes in order of their names, so
-that a damaged file is known before it is used.
+the finished training alone. The metadata's one entry, ``auricle``, is JSON: ``schema_version``,
+``step`` (steps done), ``steps`` (of the whole training) and ``sha256`` of all tensors' bytes in
+order of their names, so that a damaged file is known before it is used. It is one entry because
+safetensors writes several in no fixed order, and equal trainings are to end in equal bytes.
 """
 
 from __future__ import annotations
@@ -98,16 +99,16 @@ def read_checkpoint(path: Path) -> Checkpoint:
     data = path.read_bytes()
     try:
         header_size = int.from_bytes(data[:8], "little")
-        metadata = json.loads(data[8 : 8 + header_size]).get("__metadata__", {})
+        metadata = json.loads(json.loads(data[8 : 8 + header_size])["__metadata__"]["auricle"])
         tensors = safetensors.torch.load(data)
     except Exception as error:
         # safetensors has an exception class of its own, and a damaged header may raise anything.
         raise ValueError(f"not a safetensors file: {error}") from error
-    if metadata.get("schema_version") != str(SCHEMA_VERSION):
+    if metadata.get("schema_version") != SCHEMA_VERSION:
         raise ValueError(f"schema version {metadata.get('schema_version')} is not {SCHEMA_VERSION}")
     if metadata.get("sha256") != _digest(tensors):
         raise ValueError("its contents do not match its hash")
-    return Checkpoint(int(metadata["step"]), int(metadata["steps"]), tensors)
+    return Checkpoint(metadata["step"], metadata["steps"], tensors)
 
 
 def _packed(checkpoint: Checkpoint) -> bytes:
@@ -115,12 +116,12 @@ def _packed(checkpoint: Checkpoint) -> bytes:
         name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()
     }
     metadata = {
-        "schema_version": str(SCHEMA_VERSION),
-        "step": str(checkpoint.step),
-        "steps": str(checkpoint.steps),
+        "schema_version": SCHEMA_VERSION,
+        "step": checkpoint.step,
+        "steps": checkpoint.steps,
         "sha256": _digest(tensors),
     }
-    data: bytes = safetensors.torch.save(tensors, metadata)
+    data: bytes = safetensors.torch.save(tensors, {"auricle": json.dumps(metadata)})
     return data
 
 

@@ -17,18 +17,10 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from auricle.lalm.attention import Layout, causal_attention
+from auricle.lalm.greedy import Settings, check_tokens, choose
 from auricle.lalm.llama import LeanBlock, LeanLlama
 from auricle.lalm.matmul import multiply
 from auricle.lalm.operations import Gated, Group, Normed, normed, rotate
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How an answer is generated."""
-
-    eos_id: int
-    max_new_tokens: int
-    repetition_penalty: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +66,9 @@ class Generator:
             chosen = state.choose(
                 F.linear(normed(x, self._decoder.norm, self._decoder.eps), self._decoder.head)
             )
-            for owner, token in zip(state.owners, chosen.tolist(), strict=True):
+            said = chosen.tolist()
+            check_tokens(said, state.owners, len(self._decoder.head))
+            for owner, token in zip(state.owners, said, strict=True):
                 if token != settings.eos_id:
                     answers[owner].append(token)
             chosen = state.drop_finished(chosen)
@@ -174,18 +168,10 @@ class _State:
         self._tokens_done = 0
 
     def choose(self, logits: Tensor) -> Tensor:
-        """The likeliest token of each row, after the penalty; ties go to the lowest number."""
-        said = self._said[: len(self.owners)]
-        penalty = self._settings.repetition_penalty
-        if penalty != 1:
-            lowered = torch.where(logits < 0, logits * penalty, logits / penalty)
-            logits = torch.where(said, lowered, logits)
-        best = logits == logits.amax(1, keepdim=True)
-        numbers = torch.arange(logits.shape[1], device=logits.device)
-        chosen = torch.where(best, numbers, logits.shape[1]).amin(1)
-        said.scatter_(1, chosen[:, None], True)
+        """The next token of each row."""
         self._tokens_done += 1
-        return chosen
+        said = self._said[: len(self.owners)]
+        return choose(logits, said, self._settings.repetition_penalty)
 
     def drop_finished(self, chosen: Tensor) -> Tensor:
         """Remove rows that said EOS or are full; the last rows take their places."""

@@ -7,6 +7,7 @@ never looks there, so no mask is needed in training, and positions count real ro
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from auricle.lalm.attention import Layout
 from auricle.lalm.batch import Batch
+from auricle.lalm.greedy import Settings, check_tokens, choose
 from auricle.lalm.lora import TARGETS, LoraSettings
 from auricle.lalm.pieces import Piece, whole
 
@@ -91,15 +93,13 @@ class GenericDecoder(nn.Module):
 
     @torch.inference_mode()
     def generate(
-        self,
-        audio: Sequence[Tensor],
-        prompts: Sequence[Sequence[int]],
-        *,
-        eos_id: int,
-        max_new_tokens: int,
-        repetition_penalty: float,
+        self, audio: Sequence[Tensor], prompts: Sequence[Sequence[int]], settings: Settings
     ) -> list[list[int]]:
-        """Greedy answers through transformers' own generation, padded on the left."""
+        """Greedy answers, padded on the left; see `auricle.lalm.decode.Generator.generate`.
+
+        The loop is ours: given embeddings of several rows, transformers' own generation leaves the
+        repetition penalty out (seen in 5.23).
+        """
         embed = self.decoder.get_input_embeddings()
         device = embed.weight.device
         rows = [
@@ -113,18 +113,37 @@ class GenericDecoder(nn.Module):
             x[at, width - len(row) :] = row
             mask[at, width - len(row) :] = 1
         self.decoder.eval()
-        with self._autocast(device):
-            ids = self.decoder.generate(
-                inputs_embeds=x,
-                attention_mask=mask,
-                do_sample=False,
-                num_beams=1,
-                max_new_tokens=max_new_tokens,
-                repetition_penalty=repetition_penalty,
-                eos_token_id=eos_id,
-                pad_token_id=eos_id,
+        past, said, columns = None, None, []
+        positions = (mask.cumsum(1) - 1).clamp_(min=0)
+        ended = torch.zeros(len(rows), dtype=torch.bool, device=device)
+        for _ in range(settings.max_new_tokens):
+            with self._autocast(device):
+                out = self.decoder(
+                    inputs_embeds=x,
+                    attention_mask=mask,
+                    position_ids=positions,
+                    past_key_values=past,
+                    use_cache=True,
+                    logits_to_keep=1,
+                )
+            logits, past = out.logits[:, -1].to(embed.weight.dtype), out.past_key_values
+            if said is None:
+                said = torch.zeros_like(logits, dtype=torch.bool)
+            chosen = choose(logits, said, settings.repetition_penalty)
+            columns.append(chosen)
+            ended |= chosen == settings.eos_id
+            if ended.all():
+                break
+            x, positions = (
+                embed(chosen.clamp(max=logits.shape[1] - 1))[:, None],
+                positions[:, -1:] + 1,
             )
-        return [_until(row, eos_id) for row in ids.tolist()]
+            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
+        ids = torch.stack(columns, 1).tolist() if columns else [[] for _ in rows]
+        answers = [_until(row, settings.eos_id) for row in ids]
+        for number, row in enumerate(answers):
+            check_tokens(row, [number] * len(row), embed.weight.shape[0])
+        return answers
 
     @contextlib.contextmanager
     def _training(self, dropout_seed: int | None, device: torch.device) -> Iterator[None]:
@@ -151,7 +170,10 @@ def _with_adapters(decoder: Any, lora: LoraSettings, seed: int) -> Any:
     names = {name.rsplit(".", 1)[-1] for name, _ in decoder.named_modules()}
     known = [name for name in TARGETS if name in names]
     targets = known if len(known) == len(TARGETS) else "all-linear"
-    with torch.random.fork_rng([]):
+    with torch.random.fork_rng([]), warnings.catch_warnings():
+        # peft calls a name of transformers that is going away, and tells of layers that it turns.
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        warnings.filterwarnings("ignore", "fan_in_fan_out is set to False", UserWarning)
         torch.manual_seed(seed)
         return get_peft_model(decoder, LoraConfig(target_modules=targets, **lora.peft_config()))
 

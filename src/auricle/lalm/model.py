@@ -6,6 +6,8 @@ through the lean path where that computes it exactly, else through transformers.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
@@ -167,9 +169,10 @@ def _load(name: str) -> Any:
     from transformers import AutoModelForCausalLM
 
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            name, dtype=torch.float32, attn_implementation="sdpa"
-        )
+        with _no_bar():
+            model = AutoModelForCausalLM.from_pretrained(
+                name, dtype=torch.float32, attn_implementation="sdpa"
+            )
     except (OSError, ValueError) as error:
         line = (str(error).splitlines() or [type(error).__name__])[0]
         raise CatalogError(
@@ -178,3 +181,17 @@ def _load(name: str) -> Any:
             "model while a network is at hand."
         ) from error
     return model.eval()
+
+
+@contextlib.contextmanager
+def _no_bar() -> Iterator[None]:
+    """Keep transformers from drawing its own progress bar over ours."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

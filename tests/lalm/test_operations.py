@@ -1,0 +1,89 @@
+"""Hand-written gradients against numerical ones, and against torch's own layers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from auricle.lalm.matmul import multiply
+from auricle.lalm.operations import Dropout, Gated, Group, Normed, Plain, linear, rotate
+
+F64 = torch.float64
+
+
+def random(*shape: int, grad: bool = True) -> torch.Tensor:
+    return torch.randn(*shape, dtype=F64).requires_grad_(grad)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+@pytest.mark.parametrize("source", ["plain", "gated", "normed"])
+def test_gradients_of_a_group_agree_with_finite_differences(source, rate):
+    torch.manual_seed(0)
+    made = {"plain": Plain(), "gated": Gated(), "normed": Normed(1e-5, F64)}[source]
+    x = random(5, 8 if source == "gated" else 4)
+    norm = random(4) if source == "normed" else None
+    parts = (random(7, 4), random(4, 4), random(7, 2))
+
+    def run(x, norm, weight, down, up):
+        group = Group(weight, [3, 4], down, up, scale=1.5)
+        dropout = Dropout(rate, torch.Generator().manual_seed(1))
+        return linear(x, group, source=made, norm=norm, dropout=dropout, dtype=F64)
+
+    assert torch.autograd.gradcheck(run, (x, norm, *parts))
+
+
+def test_group_equals_layers_with_adapters_one_by_one():
+    torch.manual_seed(0)
+    x, weight, down, up = random(5, 4), random(7, 4), random(4, 4), random(7, 2)
+    y = linear(x, Group(weight, [3, 4], down, up, 1.5), source=Plain(), dtype=F64)
+    first = x @ weight[:3].T + 1.5 * x @ down[:2].T @ up[:3].T
+    second = x @ weight[3:].T + 1.5 * x @ down[2:].T @ up[3:].T
+    assert torch.allclose(y, torch.cat([first, second], 1))
+
+
+def test_part_and_merged_weight_of_a_group_say_the_same_as_the_group():
+    torch.manual_seed(0)
+    x = random(5, 4)
+    group = Group(random(9, 4), [3, 4, 2], random(6, 4), random(9, 2), 1.5)
+    whole = linear(x, group, source=Plain(), dtype=F64)
+    assert torch.allclose(linear(x, group.part(1, 3), source=Plain(), dtype=F64), whole[:, 3:])
+    assert torch.allclose(x @ group.merged().T, whole)
+
+
+def test_dropout_keeps_the_expected_value():
+    torch.manual_seed(0)
+    x, group = random(4, 64), Group(random(3, 64), [3], random(2, 64), random(3, 2), 2.0)
+    exact = linear(x, group, source=Plain(), dtype=F64)
+    generator = torch.Generator().manual_seed(3)
+    runs = [
+        linear(x, group, source=Plain(), dropout=Dropout(0.25, generator), dtype=F64)
+        for _ in range(4000)
+    ]
+    spread = torch.stack(runs).std(0) / 4000**0.5
+    assert ((torch.stack(runs).mean(0) - exact).abs() < 5 * spread).all()
+
+
+def test_rotation_keeps_lengths_and_depends_on_distance_alone():
+    torch.manual_seed(0)
+    angles = torch.arange(6, dtype=F64)[:, None, None] * torch.tensor([1.0, 0.3], dtype=F64)
+    q, k = random(1, 1, 4).expand(6, 1, 4), random(1, 1, 4).expand(6, 1, 4)
+    q, k = (rotate(x, angles.cos(), angles.sin()) for x in (q, k))
+    assert torch.allclose(q.norm(dim=-1), q[0].norm(dim=-1).expand(6, 1))
+    scores = q[:, 0] @ k[:, 0].T
+    for distance in range(-5, 6):
+        diagonal = torch.diagonal(scores, distance)
+        assert torch.allclose(diagonal, diagonal[0].expand_as(diagonal))
+    x = random(6, 2, 4)
+    assert torch.autograd.gradcheck(lambda x: rotate(x, angles.cos(), angles.sin()), (x,))
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 5), (300, 128, 384), (40, 1000, 200)])
+def test_multiply_is_the_matrix_product_for_any_strides(shape):
+    n, k, m = shape
+    left, right = torch.randn(n, k), torch.randn(k, m)
+    expected = (left.double() @ right.double()).float()
+    turned = right.t().contiguous().t()
+    for a in (left, left.t().contiguous().t()):
+        for b in (right, turned):
+            assert torch.allclose(multiply(a, b), expected, atol=1e-3, rtol=1e-5)
+    assert torch.equal(multiply(left, right), multiply(left, right))
