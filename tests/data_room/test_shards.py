@@ -13,7 +13,7 @@ import pytest
 
 from auricle.catalog.spec import Task
 from auricle.data.places import lock_commit, locked_commit, shard_folder
-from auricle.data.shards import LockedShard, prepare_shards
+from auricle.data.shards import LockedShard, data_lock, prepare_shards
 from auricle.errors import DataError, OutputError
 from auricle.progress import SilentProgress
 from making import write_tar
@@ -293,3 +293,22 @@ def test_a_home_that_cannot_be_written_is_one_sentence(tmp_path: Path, elsewhere
     blocked = put(tmp_path / "blocked", b"a file, not a folder")
     with pytest.raises(OutputError, match="cannot be written"):
         prepared(task("0.tar.gz"), blocked)
+
+
+def test_the_data_lock_says_what_was_read_by_content(
+    tmp_path: Path, elsewhere: Path, home: Path
+) -> None:
+    data = tar_bytes(tmp_path)
+    put(elsewhere / "0.tar.gz", gzip.compress(data))
+    assert data_lock(prepared(task("0.tar.gz"), home), clips=3) == {
+        "repository": REPOSITORY,
+        "commit": "in-place",
+        "clips": 3,
+        "shards": [
+            {
+                "name": "0.tar.gz",
+                "size": len(data),
+                "sha256": hashlib.sha256(data).hexdigest(),
+            }
+        ],
+    }

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from auricle.catalog.spec import Task
 from auricle.data.places import Place, find_shards, in_place_roots, shard_folder, shown
@@ -71,6 +72,16 @@ def prepare_shards(
             f"Task {task.name}: {'; '.join(problems)}. {_way_to_mend(task, len(problems))}"
         )
     return tuple(_lock(place, tar) for place, tar in zip(places, ready, strict=True))
+
+
+def data_lock(shards: Sequence[LockedShard], *, clips: int) -> dict[str, Any]:
+    """What one side of a task resolved to on this machine, for a manifest."""
+    return {
+        "repository": shards[0].repository,
+        "commit": shards[0].commit,
+        "clips": clips,
+        "shards": [{"name": s.name, "size": s.size, "sha256": s.sha256} for s in shards],
+    }
 
 
 @contextlib.contextmanager
