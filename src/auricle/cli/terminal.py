@@ -23,6 +23,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from auricle.files import make_folder
 from auricle.progress import SilentProgress, Stage
 
 _PLAIN_EVERY_S = 15.0
@@ -149,7 +150,7 @@ def make_progress(*, quiet: bool) -> BarProgress | PlainProgress | SilentProgres
 
 def log_to(path: Path) -> logging.Handler:
     """Also write auricle's log to a file, with times."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     handler = logging.FileHandler(path, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.setLevel(logging.INFO)
