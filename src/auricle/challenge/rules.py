@@ -1,0 +1,183 @@
+"""The challenge's rules, as far as a program can hold them.
+
+One model per team and a person in one team only; training data public or the organisers' set, with
+shares that sum to 100 %; a report that documents them; deadlines at 23:59 anywhere on Earth.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+from auricle.challenge.entry_names import fold
+from auricle.challenge.submission import FILE_NAME, ORGANISERS_SET, Submission
+from auricle.challenge.verdicts import Problem, Verdict, shown
+
+SHARE_TOLERANCE = 0.5
+"""Shares are written rounded; a third each, as 33.3, is meant to be everything."""
+ORGANISERS_HOURS = 20.0
+GPU_MEMORY_BYTES = 24 << 30
+"""The encoder must run on a card of this size."""
+
+
+def check_rules(submission: Submission, folder: Path) -> list[Problem]:
+    """Hold a valid declaration against the rules and against the files beside it.
+
+    Args:
+        submission: The declaration.
+        folder: The submission's files.
+
+    Returns:
+        Every rule that is broken, with the way to mend it.
+    """
+    problems = _check_training_data(submission)
+    problems += _check_people(submission)
+    problems += _check_files(submission, folder)
+    problems += _check_arguments(submission.arguments)
+    return problems
+
+
+def _broken(message: str) -> Problem:
+    return Problem(Verdict.RULE_BROKEN, f"{FILE_NAME}, {message}")
+
+
+def _check_training_data(submission: Submission) -> list[Problem]:
+    data = submission.training_data
+    if not data:
+        if submission.parameters == 0:
+            return []
+        return [
+            _broken(
+                f"training_data: is empty, yet the encoder has {submission.parameters} parameters. "
+                "List every data set that they were trained on, pre-training included."
+            )
+        ]
+    problems = []
+    total = sum(each.share for each in data)
+    if abs(total - 100) > SHARE_TOLERANCE:
+        problems.append(
+            _broken(
+                f"training_data: the shares sum to {total:g} %; 100 % is expected. A share is the "
+                "part of all audio that the encoder heard in training."
+            )
+        )
+    seen: dict[str, str] = {}
+    for each in data:
+        name = fold(each.name)
+        if name in seen:
+            problems.append(_broken(f"training_data: '{shown(each.name)}' is listed twice."))
+        seen[name] = each.name
+        if each.source == ORGANISERS_SET and each.hours > ORGANISERS_HOURS:
+            problems.append(
+                _broken(
+                    f"training_data: the organisers' set has {ORGANISERS_HOURS:g} hours, not "
+                    f"{each.hours:g}."
+                )
+            )
+    return problems
+
+
+def _check_people(submission: Submission) -> list[Problem]:
+    names = [fold(name) for name in submission.members]
+    twice = {name for name in names if names.count(name) > 1}
+    problems = [_broken(f"members: '{shown(name)}' is listed twice.") for name in sorted(twice)]
+    if len(set(submission.tracks)) < len(submission.tracks):
+        problems.append(_broken("tracks: one track is listed twice."))
+    return problems
+
+
+def _check_files(submission: Submission, folder: Path) -> list[Problem]:
+    problems = []
+    if not (folder / submission.encoder_file).is_file():
+        problems.append(_broken(f"encoder: there is no file '{shown(submission.encoder_file)}'."))
+    weights = submission.weights
+    if weights.source == "inside":
+        if not weights.files:
+            problems.append(_broken("weights: source is 'inside', so list them under 'files'."))
+        problems += [
+            _broken(f"weights.files: there is no file '{shown(name)}' in the submission.")
+            for name in weights.files
+            if not (folder / name).is_file()
+        ]
+    if weights.source == "fetched" and not weights.urls:
+        problems.append(
+            _broken("weights: source is 'fetched', so list the public addresses under 'urls'.")
+        )
+    if weights.source == "none" and (weights.files or weights.urls or submission.parameters):
+        problems.append(
+            _broken(
+                "weights: source is 'none', which means an encoder without parameters; "
+                "write 'inside' or 'fetched'."
+            )
+        )
+    return problems
+
+
+def _check_arguments(value: Any) -> list[Problem]:
+    """Whoever hashes an encoder's files also looks at files that its arguments name."""
+    if isinstance(value, dict):
+        return [p for pair in value.items() for item in pair for p in _check_arguments(item)]
+    if isinstance(value, list):
+        return [problem for item in value for problem in _check_arguments(item)]
+    if not isinstance(value, str):
+        return []
+    outside = value.startswith(("/", "~", "\\", "file:")) or ".." in re.split(r"[/\\]", value)
+    if not outside:
+        return []
+    return [
+        _broken(
+            f"arguments: '{shown(value)}' names a file outside of the submission; write names "
+            "relative to its folder, and find them in the code by Path(__file__).parent."
+        )
+    ]
+
+
+def deadline(day: date) -> datetime:
+    """The instant at which a deadline's day has ended everywhere: 23:59 anywhere on Earth.
+
+    The last minute counts whole, so this is noon UTC of the next day (AoE is UTC-12).
+    """
+    return datetime.combine(day, time(12), UTC) + timedelta(days=1)
+
+
+def is_in_time(moment: datetime, day: date) -> bool:
+    """Whether a moment (with a time zone) is before the end of a deadline's day."""
+    if moment.tzinfo is None:
+        raise ValueError("a moment without a time zone cannot be compared with a deadline")
+    return moment < deadline(day)
+
+
+def find_conflicts(entries: Mapping[str, Submission]) -> list[Problem]:
+    """Hold all entries against each other: one model per team, a person in one team only.
+
+    Args:
+        entries: Declarations by archive name.
+    """
+    problems = []
+    teams: dict[str, str] = {}
+    people: dict[str, tuple[str, str]] = {}
+    for archive, entry in entries.items():
+        team = fold(entry.team)
+        if team in teams:
+            problems.append(
+                Problem(
+                    Verdict.RULE_BROKEN,
+                    f"'{shown(entry.team)}' submitted both {shown(teams[team])} and "
+                    f"{shown(archive)}; one model per team is allowed.",
+                )
+            )
+        teams.setdefault(team, archive)
+        for member in entry.members:
+            known, other = people.setdefault(fold(member), (team, entry.team))
+            if known != team:
+                problems.append(
+                    Problem(
+                        Verdict.RULE_BROKEN,
+                        f"'{shown(member)}' is in '{shown(other)}' and in '{shown(entry.team)}'; "
+                        "a person may be in one team only.",
+                    )
+                )
+    return problems

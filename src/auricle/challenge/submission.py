@@ -1,0 +1,298 @@
+"""``submission.yaml``: who submits what, trained on what.
+
+The format, every field but ``arguments``, ``weights.files``, ``weights.urls`` and ``report`` due::
+
+    schema: 1
+    team: Night Owls                      # one model per team, a person in one team only
+    members: [Ada Example, Bo Example]
+    contact: owls@example.org
+    encoder: encoder.py:MyEncoder         # a file of the submission, and its class
+    arguments: {}                         # of its constructor
+    tracks: [a, b]
+    weights:
+      source: inside                      # inside, fetched (by the encoder's own code) or none
+      files: [weights.safetensors]        # for inside
+      urls: []                            # for fetched
+    training_data:                        # shares in percent, 100 in all
+      - {name: LibriSpeech, source: "https://www.openslr.org/12", licence: CC BY 4.0,
+         hours: 960, share: 90}
+      - {name: the organisers' set, source: organisers, licence: challenge, hours: 20, share: 10}
+    parameters: 86000000
+    hardware: 8 x A100 for 3 days
+    report: report.pdf
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import json
+import re
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic_core import ErrorDetails
+
+from auricle.challenge.entry_names import check_name
+from auricle.challenge.plain_yaml import MAX_BYTES, PlainYamlError, read_plain_yaml
+from auricle.challenge.verdicts import Problem, Verdict, shown
+from auricle.errors import UserError
+
+FILE_NAME = "submission.yaml"
+ORGANISERS_SET = "organisers"
+_EMAIL = re.compile(r"[^@\s<>\"',;:()]{1,64}@[^@\s<>\"',;:()]{1,190}\.[A-Za-z]{2,24}\Z")
+_ENCODER = re.compile(r"(?P<file>[^:]+\.py)(:(?P<name>[A-Za-z_][A-Za-z0-9_]*))?\Z")
+_HOST = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24}\Z")
+
+
+def _printable(text: str) -> str:
+    if not all(character.isprintable() for character in text):
+        raise ValueError("it has line breaks, control or invisible characters; write plain text")
+    return text
+
+
+def _version(number: int) -> int:
+    if number != 1:
+        raise ValueError("1 is the only version that this auricle reads")
+    return number
+
+
+def _email(text: str) -> str:
+    if not _EMAIL.match(text):
+        raise ValueError("an e-mail address like team@example.org is expected")
+    return text
+
+
+def _encoder(text: str) -> str:
+    match = _ENCODER.match(text)
+    if match is None or check_name(match["file"]) is not None:
+        raise ValueError(
+            "a file of the submission and its class are expected: encoder.py:MyEncoder"
+        )
+    return text
+
+
+def _inside(text: str) -> str:
+    if check_name(text) is not None or text.endswith("/"):
+        raise ValueError("the name of a file in the submission is expected, relative to its folder")
+    return text
+
+
+def _public_url(text: str) -> str:
+    if not is_public_url(text):
+        raise ValueError("a public address is expected, https://host/...")
+    return text
+
+
+def _source(text: str) -> str:
+    if text != ORGANISERS_SET and not is_public_url(text):
+        raise ValueError(
+            f"a public address (https://host/...) or '{ORGANISERS_SET}' is expected: training data "
+            "must be public or the organisers' set"
+        )
+    return text
+
+
+def is_public_url(text: str) -> bool:
+    """Whether a text is a web address that could be reached by anyone."""
+    try:
+        parts = urlsplit(text)
+        host = (parts.hostname or "").encode("idna").decode()
+        _ = parts.port
+    except (ValueError, UnicodeError):
+        return False
+    if parts.scheme not in ("http", "https") or parts.username or parts.password:
+        return False
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        reserved = (".local", ".localhost", ".internal", ".test", ".invalid", ".example")
+        return bool(_HOST.match(host)) and not host.endswith(reserved)
+
+
+Line = Annotated[
+    str,
+    StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(_printable),
+]
+TeamName = Annotated[
+    str,
+    StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=60),
+    AfterValidator(_printable),
+]
+FileName = Annotated[Line, AfterValidator(_inside)]
+Amount = Annotated[float, Field(ge=0, le=1e8, allow_inf_nan=False)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+class Weights(_Model):
+    """Where the encoder's weights come from."""
+
+    source: Literal["inside", "fetched", "none"]
+    files: list[FileName] = Field(default=[], max_length=1000)
+    urls: list[Annotated[Line, AfterValidator(_public_url)]] = Field(default=[], max_length=100)
+
+
+class TrainingSet(_Model):
+    """One data set that the encoder was trained on."""
+
+    name: Line
+    source: Annotated[Line, AfterValidator(_source)]
+    """A public address, or ``organisers``."""
+    licence: Line
+    hours: Amount
+    share: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+    """Percent of what the encoder heard in training."""
+
+
+class Submission(_Model):
+    """The declaration, as it stands in ``submission.yaml``."""
+
+    schema_: Annotated[int, AfterValidator(_version)] = Field(alias="schema")
+    team: TeamName
+    members: list[TeamName] = Field(min_length=1, max_length=50)
+    contact: Annotated[Line, AfterValidator(_email)]
+    encoder: Annotated[Line, AfterValidator(_encoder)]
+    arguments: dict[str, Any] = Field(default={}, max_length=100)
+    tracks: list[Literal["a", "b"]] = Field(min_length=1, max_length=2)
+    weights: Weights
+    training_data: list[TrainingSet] = Field(max_length=1000)
+    parameters: Annotated[int, Field(ge=0, le=10**12)]
+    hardware: Line
+    report: FileName = "report.pdf"
+
+    @property
+    def encoder_file(self) -> str:
+        """The encoder's file, relative to the submission."""
+        return self.encoder.partition(":")[0]
+
+    def encoder_in(self, folder: Path) -> str:
+        """ENCODER for the command line, for a submission that lies in a folder."""
+        name = self.encoder.partition(":")[2]
+        path = str(folder.joinpath(*PurePosixPath(self.encoder_file).parts))
+        return f"{path}:{name}" if name else path
+
+    def arguments_json(self) -> str:
+        """The constructor's arguments for the command line."""
+        return json.dumps(self.arguments)
+
+
+class SubmissionError(UserError):
+    """The declaration is not valid; ``problems`` says all that was found."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(problem.message for problem in problems))
+        self.problems = problems
+
+
+def read_submission(folder: Path) -> Submission:
+    """Read and validate a submission's declaration.
+
+    Raises:
+        SubmissionError: It is missing or not valid; all problems together.
+    """
+    path = folder / FILE_NAME
+    if not path.is_file():
+        raise SubmissionError(
+            [
+                Problem(
+                    Verdict.DECLARATION_MISSING,
+                    f"There is no {FILE_NAME}; it says who submits what, trained on what. "
+                    "'auricle new DIR --adopt' writes one into an existing repository.",
+                )
+            ]
+        )
+    with path.open("rb") as stream:
+        return parse_submission(stream.read(MAX_BYTES + 1))
+
+
+def parse_submission(data: bytes) -> Submission:
+    """Validate a declaration's bytes.
+
+    Raises:
+        SubmissionError: All that is wrong with it.
+    """
+    try:
+        value = read_plain_yaml(data)
+    except PlainYamlError as error:
+        raise SubmissionError([_invalid(f"{FILE_NAME}: {shown(str(error), 300)}.")]) from error
+    if not isinstance(value, dict):
+        seen = "empty" if value is None else f"a {_kind(value)}"
+        raise SubmissionError([_invalid(f"{FILE_NAME} is {seen}; 'name: value' lines are due.")])
+    try:
+        return Submission.model_validate(value)
+    except ValidationError as error:
+        problems = [_explain(detail, value) for detail in error.errors(include_url=False)[:50]]
+        raise SubmissionError(problems) from error
+
+
+def _invalid(message: str) -> Problem:
+    return Problem(Verdict.DECLARATION_INVALID, message)
+
+
+def _explain(detail: ErrorDetails, value: Any) -> Problem:
+    place = [part for part in detail["loc"] if not str(part).startswith("function-")]
+    path = ""
+    for part in place:
+        path += f"[{part}]" if isinstance(part, int) else f"{'.' if path else ''}{part}"
+    said = f"{FILE_NAME}, {shown(path)}"
+    kind, context = detail["type"], detail.get("ctx") or {}
+    if kind == "missing":
+        return _invalid(f"{said}: is missing; add it ({_purpose(str(place[-1]))}).")
+    if kind == "extra_forbidden":
+        known = _fields_at(place)
+        near = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.6)
+        offer = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}."
+        return _invalid(f"{said}: there is no such field; {offer}")
+    seen = value
+    for part in place:
+        try:
+            seen = seen[part]
+        except (KeyError, IndexError, TypeError):
+            break
+    written = shown(json.dumps(seen, ensure_ascii=False, default=str), 60)
+    expected = str(context.get("error") or detail["msg"])
+    expected = expected.replace("Input should be", "it should be").replace("Value error, ", "")
+    return _invalid(f"{said}: {written} was seen; {expected[:1].lower()}{expected[1:]}.")
+
+
+def _fields_at(place: list[Any]) -> list[str]:
+    models: dict[str, type[BaseModel]] = {"weights": Weights, "training_data": TrainingSet}
+    model = models.get(str(place[0]), Submission) if len(place) > 1 else Submission
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _purpose(name: str) -> str:
+    return {
+        "schema": "the format's version, 1",
+        "team": "the team's name",
+        "members": "a list of names",
+        "contact": "an e-mail address",
+        "encoder": "encoder.py:MyEncoder",
+        "tracks": "[a], [b] or [a, b]",
+        "weights": "source: inside, fetched or none",
+        "training_data": "a list of data sets",
+        "parameters": "how many numbers the encoder has",
+        "hardware": "what it was trained on",
+        "share": "percent of the training data",
+        "hours": "hours of audio",
+        "licence": "the data set's licence",
+        "source": "a public address, or organisers",
+    }.get(name, "see docs/submitting.md")
+
+
+def _kind(value: object) -> str:
+    names = {dict: "map", list: "list", str: "text", bool: "truth value"}
+    return names.get(type(value), "number")

@@ -1,0 +1,178 @@
+"""`wrap`: locks around a command, from a policy to a prefix that stands before any command.
+
+What is covered and what is not stands in docs/security.md. In short: strangers' code cannot see
+files, processes, users or the network of the machine, nor use more memory, processes or scratch
+than it was given; it can still attack the kernel, the GPU's driver and the checks on its answers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from auricle.sandbox.bubblewrap import Bubblewrap, find_bubblewrap, plan_command
+from auricle.sandbox.limits import Group, make_group
+from auricle.sandbox.policy import PASSED_VARIABLES, Policy
+from auricle.sandbox.seccomp import seccomp_program
+
+_LAUNCH = Path(__file__).resolve().parent / "launch.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Locks that are ready for use, as long as the `wrap` block lasts."""
+
+    prefix: tuple[str, ...]
+    """Stands before a command; file descriptors that the command inherits go through it."""
+    description: dict[str, str]
+    """What locks these are, for receipts."""
+    folder: Path
+    """A private folder for files that belong to the locks; it goes with them."""
+    group: Group | None
+
+    def python(self, interpreter: Path, name: str = "python") -> Path:
+        """Make a program that runs an interpreter behind the locks, e.g. for --encoder-python."""
+        path = self.folder / name
+        words = " ".join(shlex.quote(word) for word in [*self.prefix, str(interpreter)])
+        path.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
+        path.chmod(0o755)
+        return path
+
+    def peak_memory_bytes(self) -> int | None:
+        """The most memory that everything behind the locks used, where it is counted."""
+        return self.group.peak_memory_bytes() if self.group else None
+
+    def was_out_of_memory(self) -> bool:
+        """Whether something behind the locks was ended for using too much memory."""
+        return self.group.was_out_of_memory() if self.group else False
+
+
+@contextlib.contextmanager
+def wrap(policy: Policy) -> Iterator[Lock]:
+    """Make the locks of a policy and take them away at the end, with all that still runs in them.
+
+    Args:
+        policy: What the command may see and use.
+
+    Raises:
+        SandboxError: bubblewrap is missing or does not work here.
+    """
+    bubblewrap = find_bubblewrap()
+    plan = plan_command(policy, bubblewrap)
+    group = make_group(policy)
+    config = {
+        "bwrap": plan.before,
+        "last": plan.last,
+        "inner": plan.inner,
+        "data": plan.data,
+        "environment": plan.environment,
+        "passed": list(PASSED_VARIABLES),
+        "joins": group.joins() if group else [],
+        "rlimits": _rlimits(policy, group, has_own_user=plan.user is not None),
+        "seccomp": seccomp_program().hex(),
+    }
+    try:
+        with _own_folders(policy.writable, plan.user), _lock_folder(config) as (folder, prefix):
+            yield Lock(prefix, _describe(bubblewrap, group), folder, group)
+            if group:  # before the folders are handed back
+                group.close()
+    finally:
+        if group:
+            group.close()
+
+
+@contextlib.contextmanager
+def wrap_without_sandbox(policy: Policy) -> Iterator[Lock]:
+    """Limits and a clean environment, but no locks: for --unsafe-no-sandbox, and said in receipts.
+
+    Args:
+        policy: Memory, processes and environment are held; files and network are open.
+    """
+    group = make_group(policy)
+    config = {
+        "bwrap": [],
+        "environment": {
+            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+            "HOME": tempfile.gettempdir(),
+            "LANG": "C.UTF-8",
+            **policy.environment,
+        },
+        "passed": list(PASSED_VARIABLES),
+        "joins": group.joins() if group else [],
+        "rlimits": _rlimits(policy, group, has_own_user=False),
+    }
+    try:
+        with _lock_folder(config) as (folder, prefix):
+            yield Lock(prefix, _describe(None, group), folder, group)
+    finally:
+        if group:
+            group.close()
+
+
+@contextlib.contextmanager
+def _lock_folder(config: dict[str, Any]) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    with tempfile.TemporaryDirectory(prefix="auricle-lock-") as name:
+        folder = Path(name)
+        path = folder / "lock.json"
+        path.write_text(json.dumps(config), encoding="utf-8")
+        yield folder, (sys.executable, "-I", "-S", str(_LAUNCH), str(path))
+
+
+def _rlimits(policy: Policy, group: Group | None, *, has_own_user: bool) -> dict[str, int]:
+    limits = {"FSIZE": policy.file_bytes, "CORE": 0, "NOFILE": 4096}
+    if policy.cpu_time_s is not None:
+        limits["CPU"] = policy.cpu_time_s
+    if group is None and not policy.gpu:  # CUDA maps far more addresses than it uses memory
+        limits["AS"] = policy.memory_bytes
+    if has_own_user:
+        limits["NPROC"] = policy.processes
+    return limits
+
+
+def _describe(bubblewrap: Bubblewrap | None, group: Group | None) -> dict[str, str]:
+    if bubblewrap is None:
+        kind = "none (--unsafe-no-sandbox)"
+    else:
+        user = "own user id" if bubblewrap.as_root else "user namespace"
+        kind = f"bubblewrap {bubblewrap.version}, {user}"
+    return {
+        "sandbox": kind,
+        "limits": group.kind if group else "per process",
+        "system_calls": "filtered" if bubblewrap and seccomp_program() else "unfiltered",
+    }
+
+
+@contextlib.contextmanager
+def _own_folders(folders: tuple[Path, ...], user: int | None) -> Iterator[None]:
+    """Give writable folders to the sandbox's user, and take them back with plain permissions."""
+    try:
+        if user is not None:
+            for folder in folders:
+                _give(folder, user)
+        yield
+    finally:
+        if user is not None:
+            for folder in folders:
+                _give(folder, os.getuid())
+
+
+def _give(folder: Path, user: int) -> None:
+    """Change the owner of a tree that a stranger may have written: links are never followed."""
+    for base, folders, files, descriptor in os.fwalk(folder, follow_symlinks=False):
+        for name in [*folders, *files]:
+            os.chown(name, user, user, dir_fd=descriptor, follow_symlinks=False)
+            mode = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
+            if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+                plain = stat.S_IMODE(mode) & 0o755 | (0o755 if stat.S_ISDIR(mode) else 0o644)
+                os.chmod(name, plain, dir_fd=descriptor)
+        if base == str(folder):
+            os.fchown(descriptor, user, user)

@@ -1,0 +1,348 @@
+"""Locks, each tried from inside: what a locked command cannot see, reach or use up."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from auricle.sandbox import bubblewrap as bubblewrap_module
+from auricle.sandbox.bubblewrap import Bubblewrap, SandboxError, plan_command
+from auricle.sandbox.limits import make_group
+from auricle.sandbox.policy import Policy, own_python_paths, python_paths
+from auricle.sandbox.wrap import Lock, wrap, wrap_without_sandbox
+
+MEBI = 1 << 20
+PYTHON = Path(sys.executable)
+
+pytestmark = pytest.mark.usefixtures("bubblewrap")
+
+
+def policy(**changes: object) -> Policy:
+    given = {"readable": own_python_paths(), "memory_bytes": 512 * MEBI, "processes": 64}
+    return Policy(**(given | changes))  # type: ignore[arg-type]
+
+
+def inside(lock: Lock, code: str, **named: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(lock.python(PYTHON)), "-S", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        **named,  # type: ignore[call-overload]
+    )
+
+
+def said(lock: Lock, code: str, **named: object) -> str:
+    done = inside(lock, code, **named)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_only_what_is_named_can_be_read(tmp_path: Path) -> None:
+    for name in ("labels", "given"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    code = f"""
+import os
+for path in ("/etc/shadow", "/root/.ssh", "/home", "{tmp_path}/labels/file"):
+    print(os.path.exists(path))
+print(open("{tmp_path}/given/file").read())
+print(sorted(os.listdir("{tmp_path}")))
+"""
+    with wrap(policy(readable=(*own_python_paths(), tmp_path / "given"))) as lock:
+        assert said(lock, code).split("\n") == [*["False"] * 4, "given", "['given']"]
+
+
+def test_nothing_can_be_written_but_the_scratch(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    code = f"""
+import os
+for path in ("/x", "/dev/x", "/etc/x", "/usr/lib/x", "{tmp_path}/x", "{tmp_path}/file",
+             "/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger"):
+    try:
+        open(path, "w"); print("wrote", path)
+    except OSError as error:
+        pass
+open("/tmp/x", "w").write("y"); open("/dev/shm/x", "w").write("y")
+print(os.getcwd())
+"""
+    with wrap(policy(readable=(*own_python_paths(), tmp_path))) as lock:
+        assert said(lock, code) == "/tmp"
+        assert (
+            said(lock, "import os; print('x' in os.listdir('/tmp'))") == "False"
+        )  # a new scratch each time
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_link_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/etc/shadow")
+    with wrap(policy(readable=(*own_python_paths(), tmp_path))) as lock:
+        assert said(lock, f"import os; print(os.path.exists('{tmp_path}/link'))") == "False"
+
+
+def test_there_is_no_network() -> None:
+    code = """
+import socket, threading
+server = socket.create_server(("127.0.0.1", 0))
+socket.create_connection(server.getsockname()).close()   # its own loopback works
+for kind, address in ((socket.SOCK_STREAM, ("1.1.1.1", 53)), (socket.SOCK_DGRAM, ("8.8.8.8", 53))):
+    try:
+        out = socket.socket(socket.AF_INET, kind); out.settimeout(3); out.connect(address)
+        print("connected", address)
+    except OSError:
+        pass
+try:
+    print(socket.getaddrinfo("pypi.org", 443))
+except OSError:
+    print("no names")
+"""
+    with wrap(policy()) as lock:
+        assert said(lock, code) == "no names"
+
+
+def test_the_machines_own_services_cannot_be_reached() -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server, wrap(policy()) as lock:
+        port = server.getsockname()[1]
+        code = f"import socket; socket.create_connection(('127.0.0.1', {port}), 3)"
+        assert "refused" in inside(lock, code).stderr
+
+
+def test_other_processes_are_not_there_to_be_seen_or_signalled() -> None:
+    code = f"""
+import os, signal
+print([p for p in os.listdir("/proc") if p.isdigit() and int(p) > 10])
+for pid in ({os.getpid()}, os.getppid()):
+    try:
+        os.kill(pid, 0 if pid == 1 else signal.SIGKILL); print("signalled", pid)
+    except OSError:
+        pass
+"""
+    with wrap(policy()) as lock:
+        assert "signalled" not in said(lock, code).replace("signalled 1", "")
+
+
+def test_environment_variables_are_clean_for_the_first_process_too() -> None:
+    given = {**os.environ, "HF_TOKEN": "secret-token", "LD_PRELOAD": "/tmp/evil.so"}
+    code = """
+import os
+print("HF_TOKEN" in os.environ, "LD_PRELOAD" in os.environ, os.environ["OMP_NUM_THREADS"])
+try:
+    print(b"secret" in open("/proc/1/environ", "rb").read())
+except OSError:
+    print(False)
+"""
+    given.pop("LD_PRELOAD")
+    with wrap(policy(environment={"MODE": "offline", "OMP_NUM_THREADS": "9"})) as lock:
+        assert said(lock, code, env=given | {"OMP_NUM_THREADS": "3"}) == "False False 3\nFalse"
+        assert said(lock, "import os; print(os.environ['MODE'])") == "offline"
+
+
+def test_there_are_no_capabilities_and_no_new_privileges() -> None:
+    code = """
+import os
+lines = dict(line.split(":", 1) for line in open("/proc/self/status").read().splitlines())
+for name in ("CapInh", "CapPrm", "CapEff", "CapAmb", "NoNewPrivs", "Seccomp"):
+    print(int(lines[name], 16), end=" ")
+try:
+    os.setuid(0); print("root" if os.getuid() == 0 else "other")
+except OSError:
+    print("denied")
+"""
+    with wrap(policy()) as lock:
+        assert said(lock, code) == "0 0 0 0 1 2 denied"
+
+
+def test_namespaces_cannot_be_made_inside() -> None:
+    code = """
+import ctypes
+c = ctypes.CDLL(None, use_errno=True)
+print(c.unshare(0x10000000), c.unshare(0x20000), c.mount(b"x", b"/tmp", b"tmpfs", 0, 0))
+print(c.ptrace(0, 0, 0, 0), c.syscall(425, 8, 0))
+"""
+    with wrap(policy()) as lock:
+        assert said(lock, code) == "-1 -1 -1\n-1 -1"
+
+
+def test_a_fork_bomb_meets_a_limit() -> None:
+    code = """
+import os, time
+count = 0
+try:
+    while count < 500:
+        if os.fork() == 0:
+            time.sleep(30); os._exit(0)
+        count += 1
+except OSError:
+    pass
+print(count)
+"""
+    with wrap(policy()) as lock:
+        started = time.monotonic()
+        assert 10 < int(said(lock, code)) < 64
+        assert time.monotonic() - started < 10  # and what it left is ended with it
+
+
+def test_a_memory_bomb_ends_itself_alone() -> None:
+    with wrap(policy()) as lock:
+        done = inside(lock, "x = []\nwhile True: x.append(bytearray(16 << 20))")
+        assert done.returncode != 0
+        if lock.group is not None:
+            assert lock.was_out_of_memory()
+            assert lock.peak_memory_bytes() == pytest.approx(512 * MEBI, rel=0.05)
+        assert said(lock, "print('next')") == "next"
+
+
+def test_a_disk_bomb_meets_the_scratchs_size() -> None:
+    code = """
+written = 0
+try:
+    with open("/tmp/big", "wb") as out:
+        while True:
+            written += out.write(bytes(1 << 20))
+except OSError as error:
+    print(written >> 20, error.errno)
+"""
+    with wrap(policy(scratch_bytes=32 * MEBI)) as lock:
+        megabytes, number = said(lock, code).split()
+        assert int(megabytes) <= 33
+        assert number == "28"  # ENOSPC
+
+
+def test_a_file_has_a_largest_size(tmp_path: Path) -> None:
+    with wrap(policy(file_bytes=4 * MEBI)) as lock, (tmp_path / "log").open("wb") as log:
+        subprocess.run(
+            [str(lock.python(PYTHON)), "-S", "-c", "while True: print('x' * 10000)"],
+            stdout=log,
+            stderr=log,
+            timeout=60,
+            check=False,
+        )
+    assert (tmp_path / "log").stat().st_size <= 4 * MEBI
+
+
+def test_an_endless_computation_meets_its_time() -> None:
+    with wrap(policy(cpu_time_s=1)) as lock:
+        started = time.monotonic()
+        assert inside(lock, "while True: pass").returncode != 0
+        assert time.monotonic() - started < 20
+
+
+def test_everything_dies_with_its_starter() -> None:
+    code = (
+        "import os, time\nif os.fork() == 0: os.setsid()\nprint('up', flush=True)\ntime.sleep(600)"
+    )
+    with wrap(policy()) as lock:
+        child = subprocess.Popen(
+            [str(lock.python(PYTHON)), "-S", "-c", code], stdout=subprocess.PIPE, text=True
+        )
+        assert child.stdout is not None
+        child.stdout.readline()
+        child.kill()
+        child.wait()
+        deadline = time.monotonic() + 5
+        while child.stdout.read(1) and time.monotonic() < deadline:
+            pass  # the pipe closes when the last of them is gone
+        child.stdout.close()
+        assert time.monotonic() < deadline
+
+
+def test_inherited_descriptors_reach_the_command() -> None:
+    reader, writer = os.pipe()
+    with wrap(policy()) as lock:
+        code = f"import os; os.write({writer}, b'through')"
+        assert inside(lock, code, pass_fds=(writer,)).returncode == 0
+    os.close(writer)
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
+
+
+def test_a_writable_folder_is_handed_back_plain(tmp_path: Path) -> None:
+    target = tmp_path / "environment"
+    target.mkdir()
+    code = f"""
+import os
+os.mkdir("{target}/a"); open("{target}/a/tool", "w").write("x")
+os.chmod("{target}/a/tool", 0o6777); os.symlink("/etc/shadow", "{target}/link")
+os.chmod("{target}/a", 0)
+"""
+    before = Path("/etc/shadow").stat()
+    with wrap(policy(writable=(target,))) as lock:
+        said(lock, code)
+    tool = target / "a" / "tool"
+    assert tool.stat().st_mode & 0o7777 == 0o755
+    assert (tool.stat().st_uid, (target / "link").lstat().st_uid) == (os.getuid(), os.getuid())
+    assert Path("/etc/shadow").stat() == before
+
+
+def test_a_user_namespace_locks_as_well(tmp_path: Path, bubblewrap: Bubblewrap) -> None:
+    """The way of whoever is not root, tried as whoever we are."""
+    other = Bubblewrap(bubblewrap.path, bubblewrap.version, as_root=False)
+    plan = plan_command(policy(), other)
+    code = "import os; print(os.path.exists('/etc/shadow'), os.listdir('/tmp'), open('/x', 'w'))"
+    command = [*plan.before, *plan.last, "--", *plan.inner, str(PYTHON), "-S", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={}, timeout=60)
+    if "setting up uid map" in done.stderr or "No permissions" in done.stderr:
+        pytest.skip("user namespaces are not allowed here")
+    assert "Read-only file system: '/x'" in done.stderr
+
+
+def test_groups_are_removed_when_the_locks_go() -> None:
+    with wrap(policy()) as lock:
+        if lock.group is None:
+            pytest.skip("there are no control groups here that can be written")
+        folders = list(lock.group.folders.values())
+        assert all(folder.is_dir() for folder in folders)
+        child = subprocess.Popen([str(lock.python(PYTHON)), "-S", "-c", "input()"], stdin=-1)
+    assert not any(folder.exists() for folder in folders)
+    assert child.wait(10) != 0
+    assert child.stdin is not None
+    child.stdin.close()
+
+
+def test_without_a_sandbox_the_environment_is_still_clean() -> None:
+    with wrap_without_sandbox(policy()) as lock:
+        assert lock.description["sandbox"] == "none (--unsafe-no-sandbox)"
+        code = "import os; print('HF_TOKEN' in os.environ)"
+        assert said(lock, code, env={**os.environ, "HF_TOKEN": "x"}) == "False"
+
+
+def test_a_missing_bubblewrap_names_both_ways_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    bubblewrap_module.find_bubblewrap.cache_clear()
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    with pytest.raises(SandboxError, match=r"apt-get install bubblewrap.*--unsafe-no-sandbox"):
+        bubblewrap_module.find_bubblewrap()
+    monkeypatch.undo()
+    bubblewrap_module.find_bubblewrap.cache_clear()
+
+
+def test_an_interpreters_paths_cover_its_links(tmp_path: Path) -> None:
+    (tmp_path / "env" / "bin").mkdir(parents=True)
+    (tmp_path / "env" / "pyvenv.cfg").write_text("")
+    (tmp_path / "env" / "bin" / "python").symlink_to(Path(sys.executable).resolve())
+    found = python_paths(tmp_path / "env" / "bin" / "python")
+    assert tmp_path / "env" in found
+    assert any(Path(sys.base_prefix).resolve() in (path, *path.parents) for path in found)
+
+
+def test_a_group_counts_what_its_limits_are() -> None:
+    group = make_group(policy(cpus=0.5))
+    if group is None:
+        pytest.skip("there are no control groups here that can be written")
+    try:
+        names = {"memory.max", "memory.limit_in_bytes"}
+        limits = [p for p in group.folders["memory"].iterdir() if p.name in names]
+        assert [int(path.read_text()) for path in limits] == [512 * MEBI]
+        assert (group.folders["pids"] / "pids.max").read_text().strip() == "64"
+    finally:
+        group.close()
+    assert not group.folders["memory"].exists()
