@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from auricle.errors import UnknownNameError
-from auricle.metrics.captioning import ROUGE_L, rouge_l
+from auricle.metrics.captioning import ROUGE_L, date, fense, rouge_l
 from auricle.metrics.classification import ACCURACY, MAP, accuracy, mean_average_precision
+from auricle.metrics.evidence import DATE, FENSE
 from auricle.metrics.recognition import (
     ICER,
     IWER,
@@ -21,6 +22,8 @@ _METRICS: dict[str, Callable[[Samples, MetricOptions], MetricResult]] = {
     MAP: mean_average_precision,
     IWER: inverse_word_error_rate,
     ICER: inverse_character_error_rate,
+    FENSE: fense,
+    DATE: date,
     ROUGE_L: rouge_l,
 }
 METRIC_NAMES = tuple(_METRICS)

@@ -13,6 +13,8 @@ from typing import Any
 from auricle.errors import ScoringError
 from auricle.metrics.text import Samples
 
+FENSE = "FENSE"
+DATE = "DATE"
 SCHEMA_VERSION = 1
 
 
@@ -33,13 +35,17 @@ class CaptionEvidence:
     discrimination: list[float]
     """Per sample: share of references that stand further from the answer; DATE alone."""
     grouped_similarity: list[float]
-    """Per clip: the same with the clip's references as one centroid; empty where every clip has
-    one reference."""
+    """Per clip: the same with the clip's references as one centroid and every clip once; DATE
+    alone, empty where every clip has one reference."""
     grouped_discrimination: list[float]
-    constants: dict[str, float]
-    """Score of each constant answer that was tried, at most the best ones."""
-    shuffled: float
-    """Score of the answers shuffled over the clips."""
+    speechless: str | None
+    """DATE: ``answers`` or ``references`` where none of them has a single word, which the
+    definition does not survive; the numbers above are empty then."""
+    constant: float
+    """Score of the best constant answer."""
+    constant_answer: str
+    shuffled: float | None
+    """Score of the answers, each given to another clip."""
 
     def to_json(self) -> dict[str, Any]:
         """The evidence as a JSON object."""

@@ -55,6 +55,8 @@ class MetricResult:
     """Diagnosis, fit for JSON."""
     tally: Tally | None = None
     """Counts per clip, for intervals and comparisons."""
+    evidence: CaptionEvidence | None = None
+    """FENSE and DATE: what the models said; stored with a run, it scores again without them."""
 
 
 def clipped(value: float) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auricle.errors import ScoringError
+from auricle.seeding import generator
 
 _DELETE_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _WHITE_SPACE = re.compile(r"\s+")
@@ -78,6 +79,19 @@ class Samples:
         """Index of each sample's clip, int64 ``[num_samples]``."""
         counts = np.fromiter(map(len, self.references), dtype=np.int64, count=self.num_clips)
         return np.repeat(np.arange(self.num_clips), counts)
+
+    def other_clips(self) -> NDArray[np.int64] | None:
+        """For each clip another clip, along a random cycle through all; None for fewer than two.
+
+        The same one for equal numbers of clips. Answers shuffled so show what a system that hears
+        nothing, but speaks alike, would score.
+        """
+        if self.num_clips < 2:
+            return None
+        order = generator("metrics", "shuffled answers", self.num_clips).permutation(self.num_clips)
+        other = np.empty(self.num_clips, dtype=np.int64)
+        other[order] = np.roll(order, 1)
+        return other
 
 
 def pair(

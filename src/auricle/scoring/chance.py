@@ -20,11 +20,11 @@ from rapidfuzz.distance import LCSseq, Levenshtein
 from auricle.metrics.captioning import ROUGE_L
 from auricle.metrics.classification import ACCURACY, MAP, class_counts
 from auricle.metrics.compute import compute_prepared
+from auricle.metrics.evidence import CaptionEvidence
 from auricle.metrics.recognition import ICER, IWER, encode_units
 from auricle.metrics.result import MetricOptions, MetricResult, clipped
 from auricle.metrics.tally import LabelTally
 from auricle.metrics.text import Samples
-from auricle.seeding import generator
 
 MOST_CONSTANTS = 500
 # Comparing two texts of m and n units costs about m n / 64 machine words and never less than
@@ -82,8 +82,9 @@ def chance_of(samples: Samples, result: MetricResult, options: MetricOptions) ->
     if result.metric == ICER:
         return _error_rate_chance(samples, list)
     if result.metric == ROUGE_L:
-        return _rouge_chance(samples, options)
-    raise AssertionError(result.metric)
+        return _rouge_chance(samples, result, options)
+    assert result.evidence is not None
+    return _caption_chance(result.evidence)
 
 
 def _chance(constant: float, answer: str, note: str | None = None) -> Chance:
@@ -146,7 +147,7 @@ def _affordable(answers: list[str], references: list[list[int]]) -> tuple[list[s
     return kept, None
 
 
-def _rouge_chance(samples: Samples, options: MetricOptions) -> Chance:
+def _rouge_chance(samples: Samples, result: MetricResult, options: MetricOptions) -> Chance:
     ids: dict[str, int] = {}
     references = [encode_units(text, str.split, ids) for text in samples.flat_references]
     answers, note = _affordable(
@@ -165,18 +166,18 @@ def _rouge_chance(samples: Samples, options: MetricOptions) -> Chance:
         sums[first : first + step] = np.maximum.reduceat(f1, starts, axis=1).sum(axis=1)
     best = int(sums.argmax())
     constant = clipped(sums[best] / samples.num_clips)
-    shuffled = shuffled_score(ROUGE_L, samples, options)
+    shuffled = _shuffled_score(samples, result, options)
     return Chance(max(constant, shuffled or 0.0), constant, answers[best], shuffled, note)
 
 
-def shuffled_score(metric: str, samples: Samples, options: MetricOptions) -> float | None:
-    """Score of the same answers, each given to another clip; None with fewer than two clips."""
-    if samples.num_clips < 2:
+def _shuffled_score(samples: Samples, result: MetricResult, options: MetricOptions) -> float | None:
+    other = samples.other_clips()
+    if other is None:
         return None
-    rng = generator("scoring", "shuffled answers", samples.num_clips)
-    order = rng.permutation(samples.num_clips)
-    # Along a random cycle every clip gets another clip's answer.
-    answers = [""] * samples.num_clips
-    for giver, taker in zip(order, np.roll(order, 1), strict=True):
-        answers[taker] = samples.predictions[giver]
-    return compute_prepared(metric, Samples(answers, samples.references), options).score
+    shuffled = Samples([samples.predictions[clip] for clip in other], samples.references)
+    return compute_prepared(result.metric, shuffled, options).score
+
+
+def _caption_chance(evidence: CaptionEvidence) -> Chance:
+    best = max(evidence.constant, evidence.shuffled or 0.0)
+    return Chance(best, evidence.constant, evidence.constant_answer, evidence.shuffled)

@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+
+from auricle.metrics.discrimination import clamped_harmonic, harmonic, rank, rank_constants
+
+
+def test_date_of_the_worked_example():
+    # Three answers with cosines c1, c2, c3 to three references, the third answer flagged.
+    cosines = np.array([[0.80, 0.60, 0.10], [0.50, 0.55, 0.20], [0.30, 0.10, 0.70]], np.float32)
+    penalty = np.array([1, 1, 0.1], np.float32)
+    # References as unit axes make the cosines their own dot products.
+    ranked = rank(cosines, penalty, np.arange(3), np.eye(3, dtype=np.float32))
+    assert ranked.similarity == pytest.approx([0.80, 0.55, 0.07], abs=1e-6)
+    assert ranked.discrimination == pytest.approx([2 / 3, 1 / 3, 0], abs=1e-6)
+    assert ranked.values() == pytest.approx([0.727273, 0.415094, 0], abs=1e-6)
+    assert ranked.values().mean() == pytest.approx(0.3808, abs=5e-5)
+
+
+def test_the_harmonic_mean_has_a_pole_that_clamping_removes():
+    similarity, discrimination = np.array([-0.1], np.float32), np.array([0.1], np.float32)
+    assert harmonic(similarity, discrimination) == pytest.approx(-2.0e6, rel=0.2)
+    assert clamped_harmonic(similarity, discrimination) == 0
+
+
+def test_a_constant_answer_ranks_as_if_it_were_given_everywhere():
+    rng = np.random.default_rng(2)
+    vectors = rng.normal(size=(41, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    constant, references = vectors[:1], vectors[1:]
+    penalty = np.array([0.7], np.float32)
+    everywhere = rank(constant, penalty, np.zeros(40, np.int64), references)
+    (once,) = rank_constants(constant, penalty, references)
+    assert once.similarity == pytest.approx(everywhere.similarity, abs=1e-6)
+    assert once.discrimination == pytest.approx(everywhere.discrimination, abs=1e-6)
