@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import auricle
+from auricle.cli.app import execute
 
 NO_CLASS = "import torch\nclass Thing(torch.nn.Module):\n    pass\n"
 TWO = (
@@ -22,13 +22,28 @@ NEEDS = (
 )
 
 
-def refused(*arguments: str | Path, home: Path, cwd: Path) -> str:
-    done = auricle("run", *arguments, "--out", cwd / "runs", "--quiet", home=home, expect=2)
-    assert "Traceback" not in done.stderr.split("\n")[0]
-    assert done.stderr.startswith("error: ") or "Usage:" in done.stderr
-    assert done.stdout == ""
-    assert not list(cwd.glob("runs/**/checkpoints")), "something was trained"
-    return done.stderr
+@pytest.fixture
+def refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., str]:
+    """Run a command that must be refused; returns what it said."""
+
+    def run(*arguments: str | Path, home: Path) -> str:
+        monkeypatch.setenv("AURICLE_HOME", str(home))
+        monkeypatch.delenv("XARES_DATA_HOME", raising=False)
+        words = ["run", *map(str, arguments), "--quiet"]
+        if "--out" not in words:
+            words += ["--out", str(tmp_path / "runs")]
+        code = execute(words)
+        said = capsys.readouterr()
+        assert code == 2, said.err
+        assert said.err.startswith("error: ")
+        assert "Traceback" not in said.err.splitlines()[0]
+        assert said.out == ""
+        assert not list(tmp_path.glob("runs/**/checkpoints")), "something was trained"
+        return said.err
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -46,18 +61,23 @@ def refused(*arguments: str | Path, home: Path, cwd: Path) -> str:
         (None, ["logmel", "--suite", "smok"], "smoke"),
         (None, ["logmel", "--set", "train.step=3"], "train.steps"),
         (None, ["logmel", "--set", "train.steps=many"], "train.steps"),
-        (None, ["logmel", "--set", "train.steps"], "NAME=VALUE"),
+        (None, ["logmel", "--set", "train.steps"], "name=value"),
         (None, ["logmel", "--precision", "fp8"], "float32"),
         (None, ["logmel", "--device", "tpu"], "cpu"),
         (None, ["logmel", "--device", "cuda:7"], "cuda:7"),
         (None, ["logmel", "--encode-budget", "-3"], "encode-budget"),
         (None, ["logmel", "--no-such-option"], "no-such-option"),
-        (None, ["logmel", "--seed", "x"], "x"),
+        (None, ["logmel", "--seed", "x"], "--seed"),
         (None, ["logmell"], "logmel"),
     ],
 )
 def test_a_mistake_in_the_command_is_one_sentence(
-    source: str | None, arguments: list[str], said: str, shared_home: Path, tmp_path: Path
+    source: str | None,
+    arguments: list[str],
+    said: str,
+    shared_home: Path,
+    tmp_path: Path,
+    refused: Callable[..., str],
 ) -> None:
     encoder, *rest = arguments
     if source is not None:
@@ -65,7 +85,7 @@ def test_a_mistake_in_the_command_is_one_sentence(
         encoder = str(tmp_path / encoder)
     if "--suite" not in rest:
         rest += ["--suite", "synth-keyword"]
-    assert said in refused(encoder, *rest, home=shared_home, cwd=tmp_path)
+    assert said in refused(encoder, *rest, home=shared_home)
 
 
 def copy_of(home: Path, target: Path) -> Path:
@@ -82,14 +102,18 @@ def first_shard(home: Path) -> Path:
     ("damage", "said"),
     [
         (lambda p: p.write_bytes(b""), "empty"),
-        (lambda p: p.write_bytes(p.read_bytes()[: p.stat().st_size // 2]), "truncated"),
+        (lambda p: p.write_bytes(p.read_bytes()[: p.stat().st_size // 2]), "cut short"),
         (lambda p: p.write_bytes(gzip.compress(b"no tar archive at all")), "tar"),
         (lambda p: p.write_bytes(b"no gzip either"), ""),
     ],
     ids=["empty", "truncated", "no-tar", "no-gzip"],
 )
 def test_a_broken_shard_is_named(
-    damage: Callable[[Path], object], said: str, shared_home: Path, tmp_path: Path
+    damage: Callable[[Path], object],
+    said: str,
+    shared_home: Path,
+    tmp_path: Path,
+    refused: Callable[..., str],
 ) -> None:
     home = copy_of(shared_home, tmp_path / "home")
     for unpacked in home.glob("shards/**/*.tar*"):
@@ -97,18 +121,17 @@ def test_a_broken_shard_is_named(
             unpacked.unlink()
     shard = first_shard(home)
     damage(shard)
-    text = refused("logmel", "--suite", "synth-keyword", home=home, cwd=tmp_path)
+    text = refused("logmel", "--suite", "synth-keyword", home=home)
     assert shard.name in text
     assert said in text
 
 
-def test_an_unwritable_folder_is_one_sentence(shared_home: Path, tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_one_sentence(
+    shared_home: Path, tmp_path: Path, refused: Callable[..., str]
+) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
-    done = auricle(
-        *("run", "logmel", "--suite", "synth-keyword", "--out", blocked / "runs", "--quiet"),
-        home=shared_home,
-        expect=2,
-    )
-    assert "cannot be written" in done.stderr
-    assert "--out" in done.stderr
+    suite = ("--suite", "synth-keyword")
+    said = refused("logmel", *suite, "--out", blocked / "runs", home=shared_home)
+    assert "cannot be written" in said
+    assert "--out" in said
