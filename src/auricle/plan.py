@@ -18,7 +18,8 @@ from auricle.catalog.recipe import Recipe, apply_settings
 from auricle.catalog.spec import Suite, Task
 from auricle.data.clips import AudioSource, ClipTable
 from auricle.data.mixture import Crop, Mixture, MixturePart
-from auricle.data.tables import AskedClip, check_texts, collect_asked_clips, lock_of, open_tables
+from auricle.data.shards import data_lock
+from auricle.data.tables import AskedClip, check_texts, collect_asked_clips, open_tables
 from auricle.encoder.load import EncoderSpec, parse_encoder
 from auricle.errors import DataError, UserError
 from auricle.files import data_home
@@ -98,7 +99,7 @@ class Data:
                 "share": round(part.share, 12),
                 "prompt": part.task.prompt,
                 "field": part.task.train_field,
-                **lock_of(part.table),
+                **data_lock(part.table.shards, clips=len(part.table)),
             }
             for part in self.mixture.parts
         }
@@ -117,7 +118,7 @@ class Data:
                 "separator": tasks[name].separator,
                 "field": tasks[name].test_field,
                 "clips_expected": len(asked),
-                **lock_of(table),
+                **data_lock(table.shards, clips=len(table)),
             }
             for name, (table, asked) in self.tests.items()
         }

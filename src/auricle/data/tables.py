@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from auricle.catalog.spec import Task
 from auricle.data.clips import ClipTable
@@ -98,14 +97,3 @@ def collect_asked_clips(task: Task, table: ClipTable) -> list[AskedClip]:
             prompt = prompt_at_test(task, table, clip)
             clips.append(AskedClip(clip, clip_id, prompt, references))
     return clips
-
-
-def lock_of(table: ClipTable) -> dict[str, Any]:
-    """The data lock of one side of a task: what its shards are, by content."""
-    first = table.shards[0]
-    return {
-        "repository": first.repository,
-        "commit": first.commit,
-        "clips": len(table),
-        "shards": [{"name": s.name, "size": s.size, "sha256": s.sha256} for s in table.shards],
-    }
