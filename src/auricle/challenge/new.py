@@ -1,0 +1,85 @@
+"""`auricle new`: a folder that is a whole submission from the first minute.
+
+The template passes ``check`` and ``pack`` as it is, so everything that goes wrong later has one
+cause: the last change.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from auricle.challenge.report_skeleton import skeleton_pdf
+from auricle.challenge.submission import FILE_NAME
+from auricle.errors import UserError
+from auricle.files import make_folder, write_bytes, write_text
+
+TEMPLATE = Path(__file__).resolve().parent / "template"
+_WRAPPER = Path(__file__).resolve().parents[1] / "encoder" / "wrappers" / "hf.py"
+_HUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?\Z")
+_CLASS = re.compile(r"^class ([A-Za-z0-9]*Encoder)\b", re.MULTILINE)
+
+
+def create_submission(folder: Path, *, source: str | None = None) -> list[Path]:
+    """Write a new submission.
+
+    Args:
+        folder: It must be empty or not exist.
+        source: ``hf:owner/model`` fills the encoder in; the template's log-mel encoder when None.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        UserError: The folder holds something, or the source is not known.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(
+            f"{folder} is not empty; a new folder is expected. To turn an existing repository into "
+            f"a submission: auricle new {folder} --adopt"
+        )
+    files = {path.name: path.read_text(encoding="utf-8") for path in _template_files()}
+    if source is not None:
+        _fill_in(files, source)
+    make_folder(folder)
+    written = []
+    for name, text in sorted(files.items()):
+        write_text(folder / name, text)
+        written.append(folder / name)
+    write_bytes(folder / "report.pdf", skeleton_pdf(files["report.md"]))
+    return [*written, folder / "report.pdf"]
+
+
+def _template_files() -> list[Path]:
+    return [path for path in sorted(TEMPLATE.iterdir()) if path.is_file()]
+
+
+def _fill_in(files: dict[str, str], source: str) -> None:
+    model = source.removeprefix("hf:")
+    if not source.startswith("hf:") or not _HUB.match(model):
+        raise UserError(
+            f"--from is '{source}'; a model of the Hugging Face hub is expected, hf:owner/model."
+        )
+    files["encoder.py"] = _WRAPPER.read_text(encoding="utf-8")
+    match = _CLASS.search(files["encoder.py"])
+    assert match is not None, "the wrapper has an encoder class"
+    files["requirements.txt"] += "transformers\n"
+    declaration = files[FILE_NAME]
+    for old, new in (
+        ("encoder: encoder.py:MyEncoder", f"encoder: encoder.py:{match[1]}"),
+        ("arguments: {}                            ", f"arguments: {{model: {model}}}   "),
+        ("source: none    ", "source: fetched "),
+        ("urls: []", f"urls: [https://huggingface.co/{model}]"),
+        ("training_data: []\nparameters: 0\nhardware: none", _TO_FILL_IN),
+    ):
+        assert old in declaration, old
+        declaration = declaration.replace(old, new)
+    start = declaration.index("all. Empty only")
+    stop = declaration.index("For example:")
+    files[FILE_NAME] = f"{declaration[:start]}all. {declaration[stop:]}"
+
+
+_TO_FILL_IN = """\
+training_data:      # fill in from the model's card; 'auricle pack' refuses it until then
+parameters:         # how many numbers the encoder has; 'auricle check' counts them
+hardware:           # what it was trained on"""

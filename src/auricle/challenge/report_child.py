@@ -1,0 +1,113 @@
+"""Reads a stranger's PDF in a process of its own; run by path, prints one JSON object.
+
+A PDF is a program for its reader: it can loop, swell and lie. So this process limits itself before
+it opens the file, and whoever started it holds a clock. Only facts leave it; `report.py` judges.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+from typing import Any
+
+MEMORY_BYTES = 2 << 30
+COMPUTE_S = 40
+_MAX_PAGES = 200
+_MAX_OBJECTS = 100_000
+_ACTIVE_KEYS = {
+    "/JS": "JavaScript",
+    "/JavaScript": "JavaScript",
+    "/EmbeddedFiles": "embedded files",
+}
+_ACTIVE_KINDS = {
+    "/JavaScript": "JavaScript",
+    "/Launch": "a command to launch",
+    "/SubmitForm": "a form that is sent",
+    "/ImportData": "data that is imported",
+    "/EmbeddedFile": "an embedded file",
+    "/RichMedia": "embedded media",
+    "/Movie": "embedded media",
+    "/Sound": "embedded media",
+}
+
+
+def limit_self() -> None:
+    """Bound memory and computing, where the system can."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CPU, (COMPUTE_S, COMPUTE_S))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+
+
+def describe(path: str) -> dict[str, Any]:
+    """The facts about a PDF: pages, their sizes in points, characters of text, active content."""
+    import pypdf
+
+    reader = pypdf.PdfReader(path, strict=False)
+    if reader.is_encrypted:
+        return {"encrypted": True}
+    facts: dict[str, Any] = {"encrypted": False, "pages": 0, "characters": 0, "sizes": []}
+    for page in reader.pages:
+        facts["pages"] += 1
+        if facts["pages"] > _MAX_PAGES:
+            break
+        unit = float(page.get("/UserUnit", 1))
+        facts["sizes"].append(
+            [float(page.mediabox.width) * unit, float(page.mediabox.height) * unit]
+        )
+        facts["characters"] += sum(not c.isspace() for c in page.extract_text())
+    facts["active"] = sorted(_find_active(reader.trailer))
+    return facts
+
+
+def _find_active(trailer: Any) -> set[str]:
+    from pypdf.generic import ArrayObject, DictionaryObject, IndirectObject
+
+    found: set[str] = set()
+    seen: set[tuple[int, int]] = set()
+    waiting: list[Any] = [trailer]
+    count = 0
+    while waiting:
+        count += 1
+        if count > _MAX_OBJECTS:
+            return found | {"more objects than can be looked through"}
+        value = waiting.pop()
+        if isinstance(value, IndirectObject):
+            key = (value.idnum, value.generation)
+            if key in seen:
+                continue
+            seen.add(key)
+            value = value.get_object()
+        if isinstance(value, DictionaryObject):
+            found |= {text for name, text in _ACTIVE_KEYS.items() if name in value}
+            for name in ("/S", "/Type", "/Subtype"):
+                kind = value.get(name)
+                if isinstance(kind, str) and kind in _ACTIVE_KINDS:
+                    found.add(_ACTIVE_KINDS[kind])
+            waiting += value.values()
+        elif isinstance(value, ArrayObject):
+            waiting += list(value)
+    return found
+
+
+def main() -> None:
+    """Describe the PDF that the command line names."""
+    limit_self()
+    logging.disable(logging.CRITICAL)
+    try:
+        facts = describe(sys.argv[1])
+    except RecursionError:
+        facts = {"error": "its objects are nested without end"}
+    except MemoryError:
+        facts = {"error": f"it needs more than {MEMORY_BYTES >> 30} GiB of memory to be read"}
+    except Exception as error:
+        facts = {"error": f"{type(error).__name__}: {error}"[:300]}
+    sys.stdout.write(json.dumps(facts))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""The template is a whole submission; an old repository is told what it lacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from auricle.challenge.adopt import adopt_repository, examine_repository
+from auricle.challenge.new import create_submission
+from auricle.challenge.report import check_report
+from auricle.challenge.rules import check_rules
+from auricle.challenge.submission import SubmissionError, read_submission
+from auricle.errors import UserError
+
+
+def test_the_template_is_valid_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "team"
+    written = create_submission(folder)
+    assert {path.name for path in written} == {path.name for path in folder.iterdir()}
+    submission = read_submission(folder)
+    assert check_rules(submission, folder) == []
+    assert check_report(folder / submission.report) == []
+
+
+def test_the_templates_report_is_the_same_each_time(tmp_path: Path) -> None:
+    create_submission(tmp_path / "one")
+    create_submission(tmp_path / "two")
+    one, two = (tmp_path / name / "report.pdf" for name in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match=r"not empty.*--adopt"):
+        create_submission(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("source", ["owner/model", "hf:", "hf:../x", "hf:a/b/c", "https://x"])
+def test_a_source_that_is_no_model_is_refused(source: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="hf:owner/model"):
+        create_submission(tmp_path / "team", source=source)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A ZIP's content as the challenge of 2026 took it."""
+    folder = tmp_path / "repo"
+    for name, text in {
+        "src/my_encoder.py": "import torch\nclass OwlEncoder(torch.nn.Module):\n    pass\n",
+        "train.py": "import sys; sys.exit('run!')\n",
+        "broken.py": "def (:\n",
+        "weights/model.safetensors": "x",
+        "docs/paper.pdf": "%PDF-1.4",
+        "technical_report.pdf": "%PDF-1.4",
+        "README.md": "hello",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_an_old_repository_shows_what_it_has_and_lacks(repository: Path) -> None:
+    found = examine_repository(repository)
+    assert found.encoders == ("src/my_encoder.py:OwlEncoder",)
+    assert found.reports[0] == "technical_report.pdf"
+    assert found.weights == ("weights/model.safetensors",)
+    assert [line.split(":")[0] for line in found.missing] == ["submission.yaml", "requirements.txt"]
+
+
+def test_adopting_writes_the_rest_and_touches_nothing(repository: Path) -> None:
+    before = {p: p.read_bytes() for p in repository.rglob("*") if p.is_file()}
+    _, written = adopt_repository(repository)
+    assert [path.name for path in written] == ["submission.yaml", "requirements.txt"]
+    assert all(path.read_bytes() == data for path, data in before.items())
+    with pytest.raises(SubmissionError) as caught:
+        read_submission(repository)
+    text = str(caught.value)
+    for field in ("team", "members", "contact", "training_data", "parameters", "hardware"):
+        assert f"submission.yaml, {field}" in text
+    assert "encoder" not in text
+    with pytest.raises(UserError, match="there already"):
+        adopt_repository(repository)
