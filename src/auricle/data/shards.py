@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from auricle.catalog.spec import Task
+from auricle.data.hub import endpoint
 from auricle.data.places import Place, find_shards, in_place_roots, shard_folder, shown
 from auricle.data.unpack import BadShardError, PlainTar, has_end_mark, known_tar, make_tar
 from auricle.errors import DataError, RunBusyError
@@ -22,7 +23,6 @@ from auricle.files import clean_temporary, folder_lock
 from auricle.progress import Progress
 
 _THREADS = 8
-DEFAULT_ENDPOINT = "https://huggingface.co"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +184,8 @@ def _missing_text(task: Task, side: str, missing: list[str], total: int, *, home
         remote = any("://" in name for name in missing)
         way = f"Fetch them: auricle data fetch {task.name}" if remote else "Correct the path"
         return f"{text}. {way}."
-    endpoint = os.environ.get("HF_ENDPOINT", DEFAULT_ENDPOINT).rstrip("/")
     return (
-        f"{text}. They lie at {endpoint}/datasets/{task.repository}: fetch them with "
+        f"{text}. They lie at {endpoint()}/datasets/{task.repository}: fetch them with "
         f"'auricle data fetch {task.name}', or put them at {shards_by_hand(task, home)}."
     )
 

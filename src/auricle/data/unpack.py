@@ -22,7 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from auricle.errors import DataError
-from auricle.files import atomic_writer, read_json, sha256_file, write_json
+from auricle.files import (
+    atomic_writer,
+    make_folder,
+    read_json,
+    sha256_file,
+    write_failure,
+    write_json,
+)
 
 _BLOCK = 1 << 20
 _GZIP = b"\x1f\x8b"
@@ -118,6 +125,44 @@ def unpack(found: Path, plain: Path, **facts: Any) -> PlainTar:
         check_tar(Path(stream.name))
     facts["source_sha256"] = packed.hexdigest()
     return _keep(_record_of(plain), plain, sha256=digest.hexdigest(), **facts)
+
+
+def install(part: Path, plain: Path, *, source: str) -> PlainTar:
+    """Turn a finished download into the plain tar that it is or holds; the download is used up.
+
+    Args:
+        part: The download.
+        plain: Where the plain tar belongs, in the same folder tree.
+        source: The address that it came from.
+
+    Raises:
+        BadShardError: It is empty, cut short, damaged or no tar.
+        OutputError: The plain tar cannot be written.
+    """
+    size = part.stat().st_size
+    if _is_packed(part):
+        tar = unpack(part, plain, source=source, source_size=size)
+        part.unlink()
+        return tar
+    check_tar(part)
+    sha256 = sha256_file(part)
+    _record_of(plain).unlink(missing_ok=True)
+    try:
+        make_folder(plain.parent)
+        part.replace(plain)
+    except OSError as error:
+        raise write_failure(plain, error) from error
+    return _keep(_record_of(plain), plain, sha256=sha256, source=source, source_size=size)
+
+
+def recorded_tar(found: Path, plain: Path, *, home: Path) -> PlainTar | None:
+    """What is on record of a found shard, whether or not the files still look so."""
+    in_place = found != plain and not _is_packed(found)
+    record = _stat_path(home, found) if in_place else _record_of(plain)
+    try:
+        return PlainTar(**{**read_json(record), "path": found if in_place else plain})
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def check_tar(path: Path) -> None:
