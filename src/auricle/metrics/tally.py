@@ -23,6 +23,10 @@ class RatioTally:
     binary: bool = False
     """Whether each sample is right or wrong, so that the ratio is a proportion."""
 
+    def select(self, clips: NDArray[np.int64]) -> RatioTally:
+        """The same of some clips, in the order given."""
+        return RatioTally(self.numerator[clips], self.denominator[clips], self.binary)
+
 
 @dataclass(frozen=True, slots=True)
 class LabelTally:
@@ -42,6 +46,24 @@ class LabelTally:
     def num_clips(self) -> int:
         """How many clips."""
         return int(self.clip_of_sample[-1]) + 1 if len(self.clip_of_sample) else 0
+
+    def select(self, clips: NDArray[np.int64]) -> LabelTally:
+        """The same of some clips, in the order given; all labels stay, also those left without."""
+        first = np.searchsorted(self.clip_of_sample, clips, side="left")
+        sizes = np.searchsorted(self.clip_of_sample, clips, side="right") - first
+        kept = np.concatenate([np.arange(a, a + n) for a, n in zip(first, sizes, strict=True)])
+        place = np.full(len(self.clip_of_sample), -1)
+        place[kept] = np.arange(len(kept))
+        targets, answers = place[self.target_rows], place[self.answer_rows]
+        return LabelTally(
+            self.labels,
+            self.num_classes,
+            np.repeat(np.arange(len(clips)), sizes),
+            targets[targets >= 0],
+            self.target_columns[targets >= 0],
+            answers[answers >= 0],
+            self.answer_columns[answers >= 0],
+        )
 
 
 Tally = RatioTally | LabelTally

@@ -29,7 +29,7 @@ from auricle.metrics.text import Samples
 MOST_CONSTANTS = 500
 # Comparing two texts of m and n units costs about m n / 64 machine words and never less than
 # some 40; beyond this many, the rarest constants are left out and the result says so.
-_BUDGET_WORDS = 10_000_000_000
+_BUDGET_WORDS = 4_000_000_000
 _CELLS_AT_ONCE = 4_000_000
 
 
@@ -96,6 +96,10 @@ def _most_frequent(samples: Samples) -> list[tuple[str, int]]:
     return Counter(samples.flat_references).most_common(MOST_CONSTANTS)
 
 
+def _constants(samples: Samples) -> list[str]:
+    return list(dict.fromkeys(["", *(text for text, _ in _most_frequent(samples))]))
+
+
 def _map_chance(samples: Samples, result: MetricResult) -> Chance:
     # A constant answer names a label for all samples or for none; either way its average precision
     # is its prevalence, so every constant scores the same.
@@ -110,10 +114,14 @@ def _error_rate_chance(samples: Samples, split: Callable[[str], list[str]]) -> C
     counted = Counter(samples.flat_references)
     references = [encode_units(text, split, ids) for text in counted]
     weights = np.fromiter(counted.values(), np.float64, len(counted))
-    answers, note = _affordable(["", *(text for text, _ in _most_frequent(samples))], references)
+    units = float(np.dot(weights, [len(reference) for reference in references]))
+    answers, note = affordable(
+        _constants(samples),
+        num_references=len(references),
+        num_units=sum(map(len, references)),
+    )
     constants = [encode_units(text, split, ids) for text in answers]
     errors = _weighted_sums(constants, references, weights, Levenshtein.distance)
-    units = float(np.dot(weights, [len(reference) for reference in references]))
     best = int(errors.argmin())
     return _chance(1 - errors[best] / max(units, 1.0), answers[best], note)
 
@@ -135,12 +143,23 @@ def _weighted_sums(
     return sums
 
 
-def _affordable(answers: list[str], references: list[list[int]]) -> tuple[list[str], str | None]:
-    units = sum(map(len, references))
+def affordable(
+    answers: list[str], *, num_references: int, num_units: int
+) -> tuple[list[str], str | None]:
+    """The first of the constants that can be compared with all references in seconds.
+
+    Args:
+        answers: Constants, the most promising first.
+        num_references: How many distinct references.
+        num_units: Words or characters in all of them.
+
+    Returns:
+        One constant at least, and a note if some were left out.
+    """
     kept: list[str] = []
     cost = 0.0
     for answer in answers:
-        cost += max(40.0 * len(references), len(answer) * units / 64)
+        cost += max(40.0 * num_references, len(answer) * num_units / 64)
         if kept and cost > _BUDGET_WORDS:
             return kept, f"tried {len(kept)} of {len(answers)} constant answers: texts are long"
         kept.append(answer)
@@ -150,8 +169,10 @@ def _affordable(answers: list[str], references: list[list[int]]) -> tuple[list[s
 def _rouge_chance(samples: Samples, result: MetricResult, options: MetricOptions) -> Chance:
     ids: dict[str, int] = {}
     references = [encode_units(text, str.split, ids) for text in samples.flat_references]
-    answers, note = _affordable(
-        list(dict.fromkeys(["", *(text for text, _ in _most_frequent(samples))])), references
+    answers, note = affordable(
+        _constants(samples),
+        num_references=len(references),
+        num_units=sum(map(len, references)),
     )
     constants = [encode_units(text, str.split, ids) for text in answers]
     starts = np.concatenate([[0], np.cumsum([len(texts) for texts in samples.references])[:-1]])

@@ -1,13 +1,15 @@
 """95 % intervals of task scores, over clips: what would change with another test set like this one.
 
 A clip is the unit of sampling, also where several references make it several samples. Proportions
-take Wilson's interval, other ratios of sums a bootstrap over clips, mAP the bias-corrected normal
-form, because its percentile bootstrap undercovers (docs/metrics.md has the measurements).
+take Wilson's interval, other ratios of sums a studentised bootstrap over clips, mAP the
+bias-corrected normal form, because its percentile bootstrap undercovers (docs/metrics.md has the
+measurements).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,38 +106,92 @@ def linearised_error(tally: RatioTally) -> float:
 
 
 def _ratio_interval(tally: RatioTally, stream: str) -> Interval | None:
-    total = float(tally.denominator.sum())
-    if len(tally.numerator) < 2 or total == 0:
+    clips, total = len(tally.numerator), float(tally.denominator.sum())
+    if clips < 2 or total == 0:
         return None
     estimate = float(tally.numerator.sum()) / total
-    replicates = bootstrap_ratios(tally, stream)
-    low, high = np.quantile(replicates, [0.025, 0.975])
-    note = None
-    if low == high:
-        note = "all clips agree: their spread cannot be seen"
-    return Interval(float(low), float(high), estimate, "bootstrap over clips", note)
+    if linearised_error(tally) <= 1e-12 * max(1.0, abs(estimate)):
+        return _without_spread(estimate, clips)
+    return studentised_interval(tally, stream)
 
 
-def bootstrap_ratios(tally: RatioTally, stream: str) -> NDArray[np.float64]:
-    """The ratio on clips drawn with replacement, float64 ``[RESAMPLES]``."""
+def studentised_interval(tally: RatioTally, stream: str) -> Interval:
+    """Studentised bootstrap over clips (Efron, 1979; "bootstrap-t"), where clips differ.
+
+    Each resampled ratio is measured in its own standard error, which follows the skew that a few
+    hopeless clips give; the percentile bootstrap covered 87 % where this covered 92 %.
+    """
+    clips, total = len(tally.numerator), float(tally.denominator.sum())
+    estimate, error = float(tally.numerator.sum()) / total, linearised_error(tally)
+    ratios, errors = bootstrap_ratios(tally, stream)
+    usable = errors > 1e-3 * error
+    if usable.sum() < RESAMPLES / 2:
+        return Interval(
+            estimate - Z * error, estimate + Z * error, estimate, "normal", "too few clips to trust"
+        )
+    steps = (ratios[usable] - estimate) / errors[usable]
+    down, up = np.quantile(steps, [0.975, 0.025])
+    note = "under 200 clips: covers about 90 % where few clips hold most errors"
+    return Interval(
+        estimate - float(down) * error,
+        estimate - float(up) * error,
+        estimate,
+        "bootstrap-t over clips",
+        note if clips < 200 else None,
+    )
+
+
+def _without_spread(estimate: float, clips: int) -> Interval:
+    """Where all clips agree, each is taken as wholly right or wrong, which cannot be too narrow."""
+    low, high = wilson(min(1.0, max(0.0, estimate)), clips)
+    note = "all clips agree, so their spread cannot be seen"
+    return Interval(low, high, estimate, "Wilson over clips", note)
+
+
+def bootstrap_ratios(
+    tally: RatioTally, stream: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The ratio, and its linearised standard error, on clips drawn with replacement.
+
+    Returns:
+        Two of float64 ``[RESAMPLES]``.
+    """
     clips = len(tally.numerator)
+    top, bottom = tally.numerator, tally.denominator
+    # Centred, the squares below lose no digits.
+    residual = top - (top.sum() / bottom.sum()) * bottom
+    moments = np.stack(
+        [residual, bottom, residual * residual, residual * bottom, bottom * bottom], axis=1
+    )
+    sums = np.concatenate([counts @ moments for counts in resampled_counts(clips, stream)])
+    first, size, square, cross, size_square = sums.T
+    size = np.where(size > 0, size, 1.0)
+    shift = first / size
+    spread = np.maximum(square - 2 * shift * cross + shift * shift * size_square, 0)
+    errors = np.sqrt(spread * clips / (clips - 1)) / size
+    return top.sum() / bottom.sum() + shift, errors
+
+
+def resampled_counts(clips: int, stream: str) -> Iterator[NDArray[np.float64]]:
+    """How often each clip is drawn in each resample, float64 ``[rows, clips]``, in blocks."""
     rng = generator("scoring", "interval", stream, clips)
     step = max(1, _CELLS_AT_ONCE // clips)
-    values = np.empty(RESAMPLES)
     for first in range(0, RESAMPLES, step):
         rows = min(step, RESAMPLES - first)
         index = rng.integers(0, clips, size=(rows, clips), dtype=np.int32)
-        bottom = tally.denominator[index].sum(axis=1)
-        top = tally.numerator[index].sum(axis=1)
-        values[first : first + rows] = top / np.where(bottom > 0, bottom, 1.0)
-    return values
+        index += (np.arange(rows, dtype=np.int32) * clips)[:, None]
+        counts = np.bincount(index.ravel(), minlength=rows * clips)
+        yield counts.reshape(rows, clips).astype(np.float64)
 
 
 def _map_interval(tally: LabelTally, stream: str) -> Interval | None:
-    if tally.num_clips < 2:
+    """Estimate less bootstrap bias, plus or minus 1.96 bootstrap standard errors."""
+    clips = tally.num_clips
+    if clips < 2:
         return None
-    estimate = float(map_replicates(tally, np.ones((1, tally.num_clips)))[0])
-    replicates = bootstrap_map(tally, stream)
+    values = map_replicator(tally)
+    estimate = float(values(np.ones((1, clips)))[0])
+    replicates = np.concatenate([values(counts) for counts in resampled_counts(clips, stream)])
     bias, error = float(replicates.mean()) - estimate, float(replicates.std(ddof=1))
     centre = estimate - bias
     return Interval(
@@ -146,30 +202,13 @@ def _map_interval(tally: LabelTally, stream: str) -> Interval | None:
     )
 
 
-def bootstrap_map(tally: LabelTally, stream: str) -> NDArray[np.float64]:
-    """The mAP on clips drawn with replacement, float64 ``[RESAMPLES]``."""
-    clips = tally.num_clips
-    rng = generator("scoring", "interval", stream, clips)
-    step = max(1, _CELLS_AT_ONCE // clips)
-    values = []
-    for first in range(0, RESAMPLES, step):
-        rows = min(step, RESAMPLES - first)
-        index = rng.integers(0, clips, size=(rows, clips), dtype=np.int32)
-        index += (np.arange(rows, dtype=np.int32) * clips)[:, None]
-        counts = np.bincount(index.ravel(), minlength=rows * clips).reshape(rows, clips)
-        values.append(map_replicates(tally, counts.astype(np.float64)))
-    return np.concatenate(values)
-
-
-def map_replicates(tally: LabelTally, counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mAP where each clip counts several times.
-
-    Args:
-        tally: The labels.
-        counts: How often each clip was drawn, float64 ``[rows, num_clips]``.
+def map_replicator(
+    tally: LabelTally,
+) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """A function from how often each clip counts to mAP.
 
     Returns:
-        float64 ``[rows]``.
+        Takes float64 ``[rows, num_clips]``, gives float64 ``[rows]``.
     """
     from scipy import sparse
 
@@ -180,11 +219,13 @@ def map_replicates(tally: LabelTally, counts: NDArray[np.float64]) -> NDArray[np
 
     targets = indicator(tally.target_rows, tally.target_columns)
     answers = indicator(tally.answer_rows, tally.answer_columns)
-    weights = counts[:, tally.clip_of_sample].T
-    positives, answered, hits = (
-        np.asarray(matrix.T @ weights).T for matrix in (targets, answers, targets.multiply(answers))
-    )
-    total = weights.sum(axis=0)[:, None]
-    values = average_precisions(positives, answered, hits, total)
-    result: NDArray[np.float64] = values.sum(axis=1) / tally.num_classes
-    return result
+    matrices = [matrix.T.tocsr() for matrix in (targets, answers, targets.multiply(answers))]
+
+    def values(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        weights = counts[:, tally.clip_of_sample].T
+        positives, answered, hits = (np.asarray(matrix @ weights) for matrix in matrices)
+        per_class = average_precisions(positives, answered, hits, weights.sum(axis=0))
+        result: NDArray[np.float64] = per_class.sum(axis=0) / tally.num_classes
+        return result
+
+    return values

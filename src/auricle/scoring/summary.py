@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from auricle.errors import UserError
+from auricle.metrics.caption_models import load_caption_models
 from auricle.metrics.compute import canonical_metric, compute_prepared, prepare
+from auricle.metrics.evidence import DATE, FENSE, CaptionEvidence, texts_hash
+from auricle.metrics.judge import judge
 from auricle.metrics.result import MetricOptions, MetricResult
 from auricle.metrics.text import Samples
 from auricle.scoring.chance import chance_corrected, chance_of
@@ -69,6 +72,35 @@ def score_task(
     if failure is None and len(clips) != expected:
         failure = f"{len(clips)} clips were answered; the task has {expected}"
     return {**entry, "clips_scored": len(clips), "clips_expected": expected, "failure": failure}
+
+
+def caption_evidence(
+    metric: str, clips: Sequence[ScoredClip], *, options: MetricOptions | None = None
+) -> CaptionEvidence | None:
+    """Ask the caption models about a task's answers, to be stored beside them.
+
+    Give it back as ``MetricOptions.evidence``, and scoring needs no model.
+
+    Args:
+        metric: Name in any case.
+        clips: The answered clips.
+        options: Where the models are; an ``evidence`` in it that fits the answers is returned.
+
+    Returns:
+        None for a metric that asks no model, or without clips.
+
+    Raises:
+        ScoringError: A model is missing.
+    """
+    name = canonical_metric(metric)
+    if name not in (FENSE, DATE) or not clips:
+        return None
+    options = options or MetricOptions()
+    samples = prepare(name, [c.prediction for c in clips], [c.references for c in clips])
+    known = options.evidence
+    if known is not None and known.metric == name and known.texts == texts_hash(samples):
+        return known
+    return judge(name, samples, load_caption_models(options))
 
 
 def missing_task(metric: str, *, expected: int, failure: str) -> TaskScore:

@@ -1,0 +1,137 @@
+"""How often the 95 % intervals of scores hold the truth, on made-up answers whose truth is known.
+
+    python benchmarks/coverage.py [REPETITIONS]
+
+Prints a Markdown table; docs/metrics.md quotes a run of 2,000 repetitions. Truth is the metric at
+the answers' true rates, found from a very large draw.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from auricle.metrics.classification import average_precisions
+from auricle.metrics.tally import LabelTally, RatioTally, Tally
+from auricle.scoring.intervals import interval_of
+
+Draw = Callable[[np.random.Generator, int], Tally]
+
+
+def right_or_wrong(p: float, samples_per_clip: int = 1) -> Draw:
+    """Answers right with probability p; a clip's samples share part of their luck."""
+
+    def draw(rng: np.random.Generator, clips: int) -> Tally:
+        size = np.full(clips, float(samples_per_clip))
+        if samples_per_clip == 1:
+            return RatioTally((rng.random(clips) < p).astype(float), size, binary=True)
+        of_clip = rng.beta(4 * p, 4 * (1 - p), clips)
+        return RatioTally(rng.binomial(samples_per_clip, of_clip).astype(float), size, binary=True)
+
+    return draw
+
+
+def word_errors(kind: str) -> Draw:
+    """Transcripts of 5 to 30 words: even errors, hard and easy clips, or a few hallucinations."""
+
+    def draw(rng: np.random.Generator, clips: int) -> Tally:
+        words = rng.integers(5, 31, clips)
+        rate = np.full(clips, 0.1) if kind == "even" else rng.beta(0.5, 4.5, clips)
+        errors = rng.binomial(words, rate).astype(float)
+        if kind == "hallucinating":
+            errors += np.where(rng.random(clips) < 0.02, rng.integers(5, 40, clips), 0)
+        return RatioTally(words - errors, words.astype(float))
+
+    return draw
+
+
+def labels(classes: int, recall: float, skew: float) -> Draw:
+    """One to two labels a clip, class shares falling as rank ** -skew, some answered wrongly."""
+    share = np.arange(1, classes + 1) ** -skew
+    share /= share.sum()
+
+    def draw(rng: np.random.Generator, clips: int) -> Tally:
+        rows = np.concatenate([np.arange(clips), np.flatnonzero(rng.random(clips) < 0.5)])
+        truth = rng.choice(classes, len(rows), p=share)
+        answer = np.where(
+            rng.random(len(rows)) < recall, truth, rng.choice(classes, len(rows), p=share)
+        )
+        names = [f"{c:03d}" for c in range(classes)]
+        targets = np.unique(rows * classes + truth)
+        answers = np.unique(rows * classes + answer)
+        return LabelTally(
+            names,
+            classes,
+            np.arange(clips),
+            *(targets // classes, targets % classes),
+            *(answers // classes, answers % classes),
+        )
+
+    return draw
+
+
+def value_of(tally: Tally) -> float:
+    """The metric itself, unclipped."""
+    if isinstance(tally, RatioTally):
+        return float(tally.numerator.sum() / tally.denominator.sum())
+    size = tally.num_classes
+    hits = np.intersect1d(
+        tally.target_rows * size + tally.target_columns,
+        tally.answer_rows * size + tally.answer_columns,
+    )
+    counts = [tally.target_columns, tally.answer_columns, hits % size]
+    per_class = average_precisions(
+        *(np.bincount(columns, minlength=size).astype(float) for columns in counts),
+        tally.num_clips,
+    )
+    return float(per_class.mean())
+
+
+SETTINGS: list[tuple[str, Draw, int]] = [
+    ("accuracy .50", right_or_wrong(0.5), 50),
+    ("accuracy .90", right_or_wrong(0.9), 99),
+    ("accuracy .70", right_or_wrong(0.7), 400),
+    ("accuracy .99", right_or_wrong(0.99), 1000),
+    ("accuracy .99, n p (1 - p) < 1", right_or_wrong(0.99), 99),
+    ("accuracy .80, 3 references a clip", right_or_wrong(0.8, 3), 300),
+    ("WER, even errors", word_errors("even"), 200),
+    ("WER, even errors", word_errors("even"), 2000),
+    ("WER, hard and easy clips", word_errors("uneven"), 200),
+    ("WER, hard and easy clips", word_errors("uneven"), 1000),
+    ("WER, 2 % hallucinated", word_errors("hallucinating"), 100),
+    ("WER, 2 % hallucinated", word_errors("hallucinating"), 1000),
+    ("mAP, 10 even classes", labels(10, 0.7, 0.0), 300),
+    ("mAP, 40 even classes", labels(40, 0.6, 0.0), 1600),
+    ("mAP, 40 skewed classes", labels(40, 0.6, 1.0), 1600),
+    ("mAP, 200 skewed classes", labels(200, 0.4, 0.5), 4000),
+    ("mAP, 40 skewed classes, sparse", labels(40, 0.6, 1.0), 300),
+]
+
+
+def main() -> None:
+    """Run every setting and print the table."""
+    repetitions = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    print("| what | clips | truth | covered | mean width | s |\n|---|---|---|---|---|---|")
+    for name, draw, clips in SETTINGS:
+        start = time.process_time()
+        rng = np.random.default_rng(20260101)
+        truth = value_of(draw(rng, 2_000_000))
+        covered, width = 0, 0.0
+        for repetition in range(repetitions):
+            interval = interval_of(draw(rng, clips), f"coverage {repetition}")
+            assert interval is not None
+            low, high = interval.clipped().low, interval.clipped().high
+            covered += low <= truth <= high
+            width += high - low
+        print(
+            f"| {name} | {clips} | {truth:.3f} | {100 * covered / repetitions:.1f} % "
+            f"| {width / repetitions:.3f} | {time.process_time() - start:.0f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,223 @@
+"""Is one run better than another? Answered per task and track on the clips that both answered.
+
+A verdict holds for these trained runs: it knows the luck of the test clips, not of the seeds.
+P values are corrected together (Holm, 1979), tasks as one family and tracks as another, so a
+verdict can be *cannot tell* beside an interval, uncorrected, that leaves zero out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from auricle.errors import ScoringError
+from auricle.metrics.compute import compute_metric
+from auricle.metrics.result import MetricOptions, MetricResult
+from auricle.metrics.tally import LabelTally, RatioTally
+from auricle.scoring.intervals import Z
+from auricle.scoring.paired import Difference, map_difference, normal_p, ratio_difference
+from auricle.scoring.summary import ScoredClip
+
+ALPHA = 0.05
+# Normal quantile of the power with which "how many more clips" would tell: 80 %.
+_Z_POWER = 0.8416212335729143
+
+
+@dataclass(frozen=True, slots=True)
+class TaskAnswers:
+    """One run's answers to one task."""
+
+    metric: str
+    track: str
+    clips: Sequence[ScoredClip]
+    options: MetricOptions = field(default_factory=MetricOptions)
+    failure: str | None = None
+    """Why the task counts as missing in this run."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunAnswers:
+    """One run's answers to all its tasks."""
+
+    name: str
+    tasks: Mapping[str, TaskAnswers]
+
+
+def compare_runs(runs: Sequence[RunAnswers]) -> dict[str, Any]:
+    """Compare every two of the runs.
+
+    Args:
+        runs: Two or more, with different names.
+
+    Returns:
+        ``{"pairs": [{"left", "right", "tasks": {name: entry}, "tracks": {track: entry}}]}``. An
+        entry has ``left`` and ``right`` (values on the shared clips, unclipped), ``difference``
+        (left less right), ``low``, ``high``, ``error``, ``p``, ``p_corrected``, ``verdict`` on the
+        left one (``better``, ``worse``, ``cannot tell``, or ``missing``), ``clips`` (shared),
+        ``more_clips`` (how many besides these would tell with 80 % power if the difference is
+        real; None where it tells or is zero), ``test`` and ``reason`` (why it is missing).
+
+    Raises:
+        ScoringError: Fewer than two runs, or two of one name.
+    """
+    names = [run.name for run in runs]
+    if len(runs) < 2:
+        raise ScoringError(f"A comparison needs two runs or more; {len(runs)} was given.")
+    if len(set(names)) < len(names):
+        raise ScoringError(f"The runs to compare need different names; given: {', '.join(names)}.")
+    results = {run.name: _results(run) for run in runs}
+    pairs = [_compare_pair(one, other, results) for one, other in combinations(runs, 2)]
+    for family in ("tasks", "tracks"):
+        _decide([entry for pair in pairs for entry in pair[family].values()])
+    return {"pairs": pairs}
+
+
+def _results(run: RunAnswers) -> dict[str, MetricResult]:
+    return {
+        name: compute_metric(
+            task.metric,
+            [clip.prediction for clip in task.clips],
+            [clip.references for clip in task.clips],
+            options=task.options,
+        )
+        for name, task in run.tasks.items()
+        if task.clips
+    }
+
+
+def _compare_pair(
+    one: RunAnswers, other: RunAnswers, results: Mapping[str, Mapping[str, MetricResult]]
+) -> dict[str, Any]:
+    tasks = {
+        name: _compare_task(name, (one, other), results)
+        for name in sorted(set(one.tasks) | set(other.tasks))
+    }
+    track_of = {name: run.tasks[name].track for run in (one, other) for name in run.tasks}
+    failed = {name for run in (one, other) for name in run.tasks if run.tasks[name].failure}
+    tracks = {}
+    for track in sorted(set(track_of.values())):
+        names = [name for name in tasks if track_of[name] == track]
+        missing = [name for name in names if name in failed or tasks[name]["difference"] is None]
+        tracks[track] = _compare_track([tasks[name] for name in names], missing)
+    return {"left": one.name, "right": other.name, "tasks": tasks, "tracks": tracks}
+
+
+def _compare_task(
+    name: str,
+    pair: tuple[RunAnswers, RunAnswers],
+    results: Mapping[str, Mapping[str, MetricResult]],
+) -> dict[str, Any]:
+    tallies = []
+    for run in pair:
+        result = results[run.name].get(name)
+        if result is None:
+            return _missing(f"{run.name} has no answers to it")
+        if result.tally is None:
+            return _missing(f"{run.name}: {result.reason or 'it has no value'}")
+        tallies.append((result.metric, result.tally))
+    clips = [run.tasks[name].clips for run in pair]
+    places = {clip.id: index for index, clip in enumerate(clips[1])}
+    rows = np.array([(i, places[c.id]) for i, c in enumerate(clips[0]) if c.id in places])
+    if len(rows) < 2:
+        return _missing(f"the runs share {len(rows)} clips; 2 are needed")
+    for mine, yours in rows:
+        if list(clips[0][mine].references) != list(clips[1][yours].references):
+            return _missing(f"clip {clips[0][mine].id} has other references in each run")
+    (left_metric, left), (right_metric, right) = tallies
+    if left_metric != right_metric:
+        return _missing(f"one run measures {left_metric}, the other {right_metric}")
+    left, right = left.select(rows[:, 0]), right.select(rows[:, 1])
+    stream = f"compare {name}"
+    if isinstance(left, LabelTally) and isinstance(right, LabelTally):
+        found = map_difference(left, right, stream)
+    else:
+        assert isinstance(left, RatioTally) and isinstance(right, RatioTally)
+        found = ratio_difference(left, right, stream)
+    return _entry(found, len(rows))
+
+
+def _compare_track(tasks: Sequence[Mapping[str, Any]], missing: Sequence[str]) -> dict[str, Any]:
+    """The mean of the tasks' differences; their errors are independent and add in squares."""
+    if missing:
+        return _missing(f"missing tasks: {', '.join(missing)}")
+
+    def mean(field: str) -> float:
+        return math.fsum(task[field] for task in tasks) / len(tasks)
+
+    value = mean("difference")
+    error = math.sqrt(math.fsum(task["error"] ** 2 for task in tasks)) / len(tasks)
+    p = normal_p(value / error) if error > 0 else 1.0
+    found = Difference(
+        mean("left"),
+        mean("right"),
+        value,
+        value - Z * error,
+        value + Z * error,
+        error,
+        p,
+        "normal, over tasks",
+    )
+    return _entry(found, sum(task["clips"] for task in tasks))
+
+
+def _entry(found: Difference, clips: int) -> dict[str, Any]:
+    facts = found._asdict()
+    return {
+        **facts,
+        "p_corrected": None,
+        "verdict": "cannot tell",
+        "clips": clips,
+        "more_clips": None,
+        "reason": None,
+    }
+
+
+def _missing(reason: str) -> dict[str, Any]:
+    names = (*Difference._fields, "p_corrected", "clips", "more_clips")
+    return {**dict.fromkeys(names), "verdict": "missing", "reason": reason}
+
+
+def _decide(entries: Sequence[dict[str, Any]]) -> None:
+    """Correct the family's p values together and put the verdicts into words."""
+    tested = [entry for entry in entries if entry["p"] is not None]
+    corrected = holm([entry["p"] for entry in tested])
+    for entry, p in zip(tested, corrected, strict=True):
+        entry["p_corrected"] = p
+        if p <= ALPHA:
+            entry["verdict"] = "better" if entry["difference"] > 0 else "worse"
+        else:
+            entry["more_clips"] = clips_to_tell(entry, len(tested))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P values corrected for all being looked at together (Holm, 1979)."""
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    corrected = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = highest
+    return corrected
+
+
+def clips_to_tell(entry: Mapping[str, Any], num_tests: int) -> int | None:
+    """How many more clips like these would tell, if the difference is what it seems.
+
+    ``n (z_alpha + z_power)^2 (error / difference)^2 - n``, two-sided at 5 % shared by all tests,
+    80 % power.
+
+    Returns:
+        At least 1; None where the difference is zero or its error unknown.
+    """
+    if not entry["error"] or abs(entry["difference"]) < 1e-12:
+        return None
+    from scipy.special import ndtri
+
+    alpha = float(ndtri(1 - ALPHA / (2 * num_tests)))
+    ratio = (alpha + _Z_POWER) * float(entry["error"]) / abs(float(entry["difference"]))
+    return max(1, math.ceil(int(entry["clips"]) * (ratio * ratio - 1)))
