@@ -10,14 +10,18 @@ from __future__ import annotations
 
 from auricle.errors import UnknownNameError
 from auricle.seeding import generator
+from auricle.synth.captions import CAPTIONS
 from auricle.synth.kind import Clip, Kind
+from auricle.synth.languages import TONGUES
+from auricle.synth.musical import MUSICAL
+from auricle.synth.people import PEOPLE
 from auricle.synth.scenes import SCENES
 from auricle.synth.spoken import SPOKEN
 
 VERSION = "v1"
 REPOSITORY = "auricle/synthetic"
 
-KINDS: dict[str, Kind] = SPOKEN | SCENES
+KINDS: dict[str, Kind] = SPOKEN | TONGUES | PEOPLE | SCENES | MUSICAL | CAPTIONS
 
 
 def make_clip(task_name: str, *, split: str, index: int) -> Clip:

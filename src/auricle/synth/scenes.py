@@ -1,14 +1,18 @@
-"""Tasks of recognising sounds: environment, events (multi-label), counting."""
+"""Tasks of recognising sounds: environment, events, soundscape, urban sounds, counting."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.random import Generator
 
 from auricle.synth.animals import ANIMALS
 from auricle.synth.body import BODY
+from auricle.synth.genres import GENRES
 from auricle.synth.household import HOUSEHOLD
 from auricle.synth.kind import Clip, Kind, pick
+from auricle.synth.music import hire, perform
 from auricle.synth.nature import NATURE
 from auricle.synth.rooms import Recording, record
 from auricle.synth.signals import (
@@ -27,8 +31,8 @@ from auricle.synth.textures import Recipe
 
 SOUNDS: dict[str, Recipe] = ANIMALS | NATURE | BODY | HOUSEHOLD | STREET
 
-_OUTDOORS = Recording(snr_db=(0, 22), reverberation=0.6, colour_db=10)
-_NEAR = Recording(snr_db=(8, 25), reverberation=0.1, colour_db=6)
+_OUTDOORS = Recording(snr_db=(5, 28), reverberation=0.4, colour_db=6)
+_NEAR = Recording(snr_db=(15, 30), reverberation=0.05, colour_db=3)
 
 _NOT_ENVIRONMENT = {
     *("sighing", "sniffing", "throat clearing", "whistling", "phone", "cutlery", "microwave"),
@@ -41,6 +45,13 @@ EVENTS = (
     *("clapping", "footsteps", "laughing", "door knock", "keyboard", "glass breaking"),
     *("siren", "car horn", "church bells", "helicopter"),
 )
+_NOT_SOUNDSCAPE = {
+    *("breathing", "sea waves", "airplane", "hand saw", "brushing teeth", "clock tick", "pig"),
+    *("hen", "sheep", "drinking", "stream", "can opening", "microwave", "water drops", "engine"),
+    *("snoring", "washing machine", "air conditioner", "train", "mouse click", "door creak"),
+    *("sniffing", "insects", "toilet flush"),
+}
+SOUNDSCAPE = tuple(name for name in SOUNDS if name not in _NOT_SOUNDSCAPE)
 
 
 def _environment(rng: Generator, label: str) -> Clip:
@@ -49,24 +60,67 @@ def _environment(rng: Generator, label: str) -> Clip:
     return Clip(record(rng, at_level(sound), _OUTDOORS), {"label": label})
 
 
-def _mixed(rng: Generator, names: list[str], size: int) -> Samples:
+def mixed(rng: Generator, names: Sequence[str], size: int) -> Samples:
+    """Sounds at the same time, each up to 7 dB below the loudest."""
     out = np.zeros(size, np.float32)
     for name in names:
         out += at_level(SOUNDS[name](rng, size), 0.1 * 10 ** rng.uniform(-0.35, 0))
     return out
 
 
+def _companions(rng: Generator, label: str, names: Sequence[str], most: int) -> list[str]:
+    """The label and up to ``most`` others, sorted, so that the order of answers is fixed."""
+    others = [name for name in names if name != label]
+    chosen = rng.choice(len(others), int(rng.integers(0, most + 1)), replace=False)
+    return sorted([label, *(others[int(j)] for j in chosen)])
+
+
 def _events(rng: Generator, label: str) -> Clip:
-    others = [name for name in EVENTS if name != label]
-    more = rng.choice(len(others), int(rng.integers(0, 3)), replace=False)
-    names = sorted([label, *(others[int(j)] for j in more)])
-    scene = _mixed(rng, names, num_samples(rng.uniform(2.2, 3.0)))
-    how = Recording(snr_db=(8, 30), reverberation=0.4, colour_db=6)
+    names = _companions(rng, label, EVENTS, 2)
+    scene = mixed(rng, names, num_samples(rng.uniform(2.2, 3.0)))
+    how = Recording(snr_db=(12, 30), reverberation=0.3, colour_db=4)
     return Clip(record(rng, scene, how), {"label": ";".join(names)})
 
 
-COUNTS = tuple(str(n) for n in range(1, 8))
+def _soundscape(rng: Generator, label: str) -> Clip:
+    names = _companions(rng, label, SOUNDSCAPE, 1)
+    scene = mixed(rng, names, num_samples(rng.uniform(2.2, 3.0)))
+    how = Recording(snr_db=(12, 30), reverberation=0.3, colour_db=4)
+    return Clip(record(rng, scene, how), {"label": ";".join(names)})
+
+
+def _street_music(rng: Generator, size: int) -> Samples:
+    genre = pick(rng, ("country", "pop", "reggae", "jazz"))
+    return perform(rng, hire(rng, GENRES[genre]), size)
+
+
+URBAN: dict[str, Recipe] = {
+    "air conditioner": SOUNDS["air conditioner"],
+    "car horn": SOUNDS["car horn"],
+    "children playing": SOUNDS["children playing"],
+    "dog bark": SOUNDS["dog"],
+    "drilling": SOUNDS["drilling"],
+    "engine idling": SOUNDS["engine"],
+    "gun shot": SOUNDS["gun shot"],
+    "jackhammer": SOUNDS["jackhammer"],
+    "siren": SOUNDS["siren"],
+    "street music": _street_music,
+}
+
+
+def _urban(rng: Generator, label: str) -> Clip:
+    """A sound of the street behind which the traffic is heard."""
+    size = num_samples(rng.uniform(2.0, 2.8))
+    scene = at_level(URBAN[label](rng, size))
+    traffic = SOUNDS[pick(rng, ("airplane", "engine", "wind", "train"))](rng, size)
+    scene += at_level(traffic, 0.1 * 10 ** rng.uniform(-1.2, -0.3))
+    how = Recording(snr_db=(0, 18), reverberation=0.6, colour_db=12)
+    return Clip(record(rng, scene, how), {"label": label})
+
+
+COUNTS = tuple(str(n) for n in range(1, 7))
 _SOUNDING_S = (0.55, 0.75)
+_GAP_S = 0.16
 
 
 def _beep(rng: Generator, kind: str, hz: float, size: int) -> Samples:
@@ -82,19 +136,21 @@ def _counting(rng: Generator, label: str) -> Clip:
     shares = rng.dirichlet(np.full(count, 12.0))
     lengths = np.maximum(shares * rng.uniform(*_SOUNDING_S), 0.05)
     clip = np.zeros(num_samples(rng.uniform(2.4, 3.0)), np.float32)
-    spare_s = len(clip) / SAMPLE_RATE - lengths.sum() - 0.1 * (count - 1)
+    spare_s = len(clip) / SAMPLE_RATE - lengths.sum() - _GAP_S * (count - 1)
     gaps = rng.dirichlet(np.ones(count + 1)) * spare_s
     kind, hz = pick(rng, ("tone", "buzz", "chirp", "noise")), float(rng.uniform(400, 2500))
     at_s = gaps[0]
     for length_s, gap_s in zip(lengths, gaps[1:], strict=True):
         beep = at_level(_beep(rng, kind, hz, num_samples(length_s)))
         add(clip, beep, at_s * SAMPLE_RATE, rng.uniform(0.7, 1.0))
-        at_s += length_s + gap_s + 0.1
+        at_s += length_s + gap_s + _GAP_S
     return Clip(record(rng, clip, _NEAR), {"label": label})
 
 
 SCENES: dict[str, Kind] = {
     "synth-environment": Kind(_environment, ENVIRONMENT),
     "synth-events": Kind(_events, EVENTS),
+    "synth-soundscape": Kind(_soundscape, SOUNDSCAPE),
+    "synth-urban": Kind(_urban, tuple(URBAN)),
     "synth-counting": Kind(_counting, COUNTS),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.random import Generator
@@ -13,8 +14,8 @@ from auricle.synth.signals import at_level
 from auricle.synth.voice import Style, draw_speaker
 from auricle.synth.words import DIGITS, KEYWORDS, TONAL, TONES, pronounce
 
-_INDOORS = Recording(snr_db=(3, 25), reverberation=0.4, colour_db=6)
-_CLOSE = Recording(snr_db=(10, 30), reverberation=0.25, colour_db=5)
+_INDOORS = Recording(snr_db=(8, 30), reverberation=0.3, colour_db=4)
+_CLOSE = Recording(snr_db=(15, 35), reverberation=0.15, colour_db=3)
 
 
 def _keyword(rng: Generator, label: str) -> Clip:
@@ -29,8 +30,8 @@ def _digits(rng: Generator, _: str) -> Clip:
 
 
 def _tones(rng: Generator, _: str) -> Clip:
-    characters = [pick(rng, tuple(TONAL)) for _ in range(int(rng.integers(3, 6)))]
-    speaker = draw_speaker(rng)
+    characters = [pick(rng, tuple(TONAL)) for _ in range(int(rng.integers(2, 5)))]
+    speaker = replace(draw_speaker(rng), pitch_hz=rng.uniform(130, 260))
     total_s = rng.uniform(1.2, 1.7)
     each_s = total_s / len(characters)
     parts = []

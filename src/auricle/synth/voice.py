@@ -8,7 +8,7 @@ tract.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -193,6 +193,18 @@ def speak(
     shaped = pulses * (tract * voice)
     shaped += noise * (fricative + (0.5 * speaker.breath * style.breath) * voice * tract)
     return _overlap(shaped)
+
+
+def respectral(x: Samples, change: Callable[[NDArray[np.complex64]], None]) -> Samples:
+    """Pass a signal through short-time spectra ``[frames, bins]`` that ``change`` alters in place.
+
+    Returns:
+        float32, as long as ``x`` rounded down to whole frames.
+    """
+    frames = (len(x) - FRAME) // HOP + 1
+    bins = _frames(x, frames)
+    change(bins)
+    return _overlap(bins)
 
 
 def _articulate(rng: Generator, phonemes: Sequence[str], rate: float) -> Samples:

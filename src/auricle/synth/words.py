@@ -37,10 +37,10 @@ LEXICON: dict[str, tuple[str, ...]] = {
 }
 
 TONES: dict[int, tuple[float, ...]] = {
-    1: (1.28, 1.26, 1.26),
-    2: (0.92, 0.95, 1.28),
-    3: (0.95, 0.72, 0.90),
-    4: (1.38, 1.15, 0.72),
+    1: (1.30, 1.30, 1.30),
+    2: (0.85, 0.95, 1.35),
+    3: (0.95, 0.65, 0.70, 0.95),
+    4: (1.45, 1.15, 0.65),
 }
 """Relative pitch over a syllable: level, rising, dipping, falling."""
 

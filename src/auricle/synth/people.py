@@ -1,0 +1,140 @@
+"""Tasks about who speaks and how: speaker count, same speaker, spoof, emotion, vocal sounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.random import Generator
+
+from auricle.synth.body import BODY
+from auricle.synth.kind import Clip, Kind, lay, pick, say
+from auricle.synth.rooms import Recording, record
+from auricle.synth.signals import Samples, add, at_level, num_samples, tone
+from auricle.synth.voice import Speaker, Style, draw_speaker, respectral
+from auricle.synth.words import LEXICON, pronounce
+
+_CLOSE = Recording(snr_db=(10, 30), reverberation=0.3, colour_db=6)
+_WORDS = tuple(LEXICON)
+
+
+def phrase(rng: Generator, count: int) -> list[str]:
+    """Phonemes of some words in a row that mean nothing."""
+    return pronounce([pick(rng, _WORDS) for _ in range(count)])
+
+
+MOST_SPEAKERS = 10
+
+
+def _speaker_count(rng: Generator, label: str) -> Clip:
+    """People who talk at once; the whole is set to one level, so loudness does not tell."""
+    clip = np.zeros(num_samples(rng.uniform(2.0, 2.6)), np.float32)
+    for _ in range(int(label)):
+        voice = at_level(say(rng, phrase(rng, 4), draw_speaker(rng), seconds=(1.4, 1.9)))
+        spare = max(0, len(clip) - len(voice))
+        add(clip, voice, int(rng.integers(0, spare + 1)), 10 ** rng.uniform(-0.25, 0))
+    how = Recording(snr_db=(15, 30), reverberation=0.2, colour_db=4)
+    return Clip(record(rng, clip, how), {"label": label})
+
+
+def _other(rng: Generator, speaker: Speaker) -> Speaker:
+    """Somebody who sounds clearly different."""
+    while True:
+        other = draw_speaker(rng)
+        pitch = abs(np.log2(other.pitch_hz / speaker.pitch_hz))
+        tract = abs(np.log2(other.tract / speaker.tract))
+        if pitch + 2 * tract > 0.45:
+            return other
+
+
+def _same_speaker(rng: Generator, label: str) -> Clip:
+    first = draw_speaker(rng)
+    second = first if label == "same" else _other(rng, first)
+    beep = tone(1000, num_samples(0.1)) * np.float32(0.05)
+    gap = np.zeros(num_samples(0.1), np.float32)
+    parts = [
+        at_level(say(rng, phrase(rng, 3), speaker, seconds=(0.9, 1.2)))
+        for speaker in (first, second)
+    ]
+    both = np.concatenate([parts[0], gap, beep, gap, parts[1]])
+    return Clip(record(rng, lay(rng, both, (2.8, 3.2)), _CLOSE), {"label": label})
+
+
+def _vocoded(rng: Generator, voice: Samples) -> Samples:
+    """What a cheap vocoder leaves: phases lost, spectrum in steps of a few frames."""
+    hold = int(rng.integers(3, 6))
+
+    def smear(bins: np.ndarray[tuple[int, int], np.dtype[np.complex64]]) -> None:
+        size = np.abs(bins)
+        held = np.repeat(size[::hold], hold, axis=0)[: len(size)]
+        turn = rng.uniform(-1.5, 1.5, bins.shape)
+        bins[:] = held * np.exp(1j * (np.angle(bins) + turn))
+
+    return respectral(voice, smear)
+
+
+def _spoof(rng: Generator, label: str) -> Clip:
+    """Spoofs come in two kinds, a vocoder's trace and a machine's flat melody, or both."""
+    speaker = draw_speaker(rng)
+    style = Style()
+    kind = int(rng.integers(3)) if label == "spoof" else -1
+    if kind in (1, 2):
+        speaker = replace(speaker, jitter=0.0, breath=0.002)
+        style = Style(contour=tuple(rng.choice((0.92, 1.0, 1.08), 4)))
+    voice = say(rng, phrase(rng, 4), speaker, seconds=(1.4, 1.9), style=style)
+    if kind in (0, 2):
+        voice = _vocoded(rng, voice)
+    return Clip(record(rng, lay(rng, voice, (2.1, 2.6)), _CLOSE), {"label": label})
+
+
+EMOTIONS: Mapping[str, Style] = {
+    "neutral": Style(),
+    "happy": Style(pitch=1.2, liveliness=2.6, rate=1.12, tilt=0.92),
+    "sad": Style(pitch=0.88, liveliness=0.3, rate=0.78, tilt=1.15, breath=2),
+    "angry": Style(pitch=1.1, liveliness=1.4, rate=1.2, tilt=0.78),
+    "fearful": Style(pitch=1.3, liveliness=0.6, rate=1.25, tremor=0.06, breath=4),
+}
+
+
+def voiced_emotion(rng: Generator, emotion: str, speaker: Speaker) -> Samples:
+    """Some words in an emotion; how many is drawn, so that neither length nor pace tells alone."""
+    style = EMOTIONS[emotion]
+    line = replace(style, pitch=style.pitch * rng.uniform(0.95, 1.05))
+    count = int(rng.integers(3, 7))
+    seconds = 0.34 * count / style.rate
+    voice = say(rng, phrase(rng, count), speaker, seconds=(0.85 * seconds, seconds), style=line)
+    if emotion == "angry":
+        voice = np.tanh(voice * np.float32(3 / max(1e-6, float(np.abs(voice).max()))))
+    return voice
+
+
+def _emotion(rng: Generator, label: str) -> Clip:
+    voice = voiced_emotion(rng, label, draw_speaker(rng))
+    return Clip(record(rng, lay(rng, voice, (2.4, 3.0)), _CLOSE), {"label": label})
+
+
+VOCAL_SOUNDS: Mapping[str, str] = {
+    "laughter": "laughing",
+    "sigh": "sighing",
+    "cough": "coughing",
+    "throat clearing": "throat clearing",
+    "sneeze": "sneezing",
+    "sniff": "sniffing",
+}
+
+
+def _vocal_sound(rng: Generator, label: str) -> Clip:
+    size = num_samples(rng.uniform(1.6, 2.2))
+    voice = at_level(BODY[VOCAL_SOUNDS[label]](rng, size))
+    how = Recording(snr_db=(0, 20), reverberation=0.6, colour_db=12)
+    return Clip(record(rng, voice, how), {"label": label})
+
+
+PEOPLE: dict[str, Kind] = {
+    "synth-speaker-count": Kind(_speaker_count, tuple(str(n) for n in range(MOST_SPEAKERS + 1))),
+    "synth-same-speaker": Kind(_same_speaker, ("same", "different")),
+    "synth-spoof": Kind(_spoof, ("genuine", "spoof")),
+    "synth-emotion": Kind(_emotion, tuple(EMOTIONS)),
+    "synth-vocal-sound": Kind(_vocal_sound, tuple(VOCAL_SOUNDS)),
+}
