@@ -6,6 +6,7 @@ is enough to measure an encoder on one dataset.
 
 from __future__ import annotations
 
+import glob
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -118,7 +119,7 @@ def resolve_weights(suite: Suite, own: dict[str, Task]) -> Suite:
         raise CatalogError(
             f"Suite {suite.name} has no tasks. List them under 'tasks: name: weight'."
         )
-    shards = {n: len((own.get(n) or get_task(n)).expanded_train_shards) for n in weights}
+    shards = {name: _count_train_shards(own.get(name) or get_task(name)) for name in weights}
     total = sum(shards.values())
     resolved: dict[str, float | Literal["shards"]] = {}
     for name, weight in weights.items():
@@ -129,6 +130,14 @@ def resolve_weights(suite: Suite, own: dict[str, Task]) -> Suite:
             )
         resolved[name] = shards[name] / total if weight == SHARD_SHARE else weight
     return suite.model_copy(update={"tasks": resolved, "include": []})
+
+
+def _count_train_shards(task: Task) -> int:
+    names = task.expanded_train_shards
+    if task.repository is not None or not any(glob.has_magic(name) for name in names):
+        return len(names)
+    folder = Path(task.folder)
+    return sum(len([*folder.glob(n)]) if glob.has_magic(n) else 1 for n in names)
 
 
 def _list(kind: str) -> list[str]:

@@ -130,13 +130,14 @@ class Recipe(_Part):
         return self
 
 
-def apply_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
+def apply_settings(recipe: Recipe, settings: Sequence[str], *, source: str = "--set") -> Recipe:
     """A recipe with some fields replaced.
 
     Args:
         recipe: The recipe to start from.
         settings: ``name=value`` each, e.g. ``train.steps=500``; ``null`` is no value. All are
             applied before the result is checked, and the last one of a name wins.
+        source: Where the settings come from, for errors.
 
     Raises:
         UnknownNameError: A name is no field; the text offers the nearest.
@@ -149,14 +150,14 @@ def apply_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals:
-            raise UserError(f"--set {setting}: expected name=value, e.g. train.steps=500.")
+            raise UserError(f"{source} {setting}: expected name=value, e.g. train.steps=500.")
         _put(data, name.strip(), _value(text.strip(), setting))
         given[name.strip()] = text.strip()
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:
         clauses = [_clause(detail, given) for detail in error.errors()]
-        raise UserError(f"--set: {'; '.join(clauses)}.") from error
+        raise UserError(f"{source}: {'; '.join(clauses)}.") from error
 
 
 def setting_names() -> list[str]:
