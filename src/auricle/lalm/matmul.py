@@ -15,8 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Below this many multiply-adds the operator's own overhead costs more than it gains.
-_WORTH_MULTIPLY_ADDS = 1_500_000
+# oneDNN compiles a kernel for each shape that it meets, and batches of varying length bring new
+# shapes at every step: below this many multiply-adds that costs more than the product gains
+# (mini recipe: 58 ms of CPU a step through MKL, 65 to 75 through oneDNN, docs/log.md).
+_WORTH_MULTIPLY_ADDS = 200_000_000
 
 
 @functools.cache
