@@ -26,13 +26,21 @@ def mean_interval(tasks: Sequence[Mapping[str, Any]]) -> dict[str, float | None]
     mean = math.fsum(task["score"] for task in tasks) / len(tasks)
     if any(task["low"] is None or task["high"] is None for task in tasks):
         return {"mean": mean, "low": None, "high": None}
-    centres = [_centre(task) for task in tasks]
-    pairs = list(zip(centres, tasks, strict=True))
-    below = math.sqrt(math.fsum((centre - task["low"]) ** 2 for centre, task in pairs))
-    above = math.sqrt(math.fsum((task["high"] - centre) ** 2 for centre, task in pairs))
-    centre = math.fsum(centres) / len(tasks)
-    low, high = centre - below / len(tasks), centre + above / len(tasks)
-    return {"mean": mean, "low": max(0.0, low), "high": min(1.0, high)}
+    low, high = mean_bounds([(_centre(task), task["low"], task["high"]) for task in tasks])
+    return {"mean": mean, "low": low, "high": high}
+
+
+def mean_bounds(intervals: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
+    """Bounds of a mean of independent values, clipped to [0, 1].
+
+    Args:
+        intervals: Of each value: what the interval was built around, low and high.
+    """
+    count = len(intervals)
+    centre = math.fsum(middle for middle, _, _ in intervals) / count
+    below = math.sqrt(math.fsum((middle - low) ** 2 for middle, low, _ in intervals))
+    above = math.sqrt(math.fsum((high - middle) ** 2 for middle, _, high in intervals))
+    return max(0.0, centre - below / count), min(1.0, centre + above / count)
 
 
 def _centre(task: Mapping[str, Any]) -> float:
