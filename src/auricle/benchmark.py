@@ -17,6 +17,7 @@ import torch
 
 from auricle.catalog.recipe import BLOCK, MINI_DECODER, is_official, mode_of
 from auricle.data.clips import Window
+from auricle.data.fetch import fetch
 from auricle.data.tables import AskedClip
 from auricle.encoder.host import EncoderInfo, EncoderProcess
 from auricle.encoder.properties import Properties, measure_properties
@@ -76,7 +77,10 @@ def run(
     """
     progress = progress or SilentProgress()
     job = resolve(encoder, suite, options or RunOptions())
+    for reason in job.ignored:
+        progress.warn(reason)
     make_shards(job.tasks, home=job.home, workers=max(1, job.workers), progress=progress)
+    fetch(job.tasks, home=job.home, progress=progress)
     data = open_data(job, progress)
     torch.set_num_threads(job.threads)
     with LazyEncoder(job) as process:
@@ -141,7 +145,7 @@ def find_folder(job: Job, data: Data, process: LazyEncoder) -> RunFolder:
         encoder=process.get().info.content_hash,
         mixture=data.training_lock(),
         recipe=job.recipe.model_dump(mode="json"),
-        seed=job.options.seed,
+        seed=job.seed,
     )
     return RunFolder.of(
         job.options.out, suite=job.suite.name, encoder=job.encoder.name, identity=identity
@@ -193,7 +197,7 @@ class _Work:
             mixture=data.training_lock(),
             test=data.test_lock(),
             recipe=job.recipe.model_dump(mode="json"),
-            seed=job.options.seed,
+            seed=job.seed,
             batches={
                 "mode": batching_mode(
                     padding_invariant=properties.padding_invariant,
@@ -297,7 +301,7 @@ class _Work:
             job.recipe,
             tokens=self._tokens,
             feature_dim=self.features.store.dim,
-            seed=job.options.seed,
+            seed=job.seed,
             device=job.device,
         )
         trainer = Trainer(
@@ -306,7 +310,7 @@ class _Work:
             read=self.features.read,
             tokens=self._tokens,
             recipe=job.recipe,
-            seed=job.options.seed,
+            seed=job.seed,
             folder=folder,
         )
         trainer.resume()

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from auricle.catalog.load import base_recipe, get_suite, get_task
+from auricle.catalog.files import open_suite
 from auricle.catalog.recipe import Recipe, apply_settings
 from auricle.catalog.spec import Suite, Task
 from auricle.data.clips import AudioSource, ClipTable
@@ -26,6 +26,7 @@ from auricle.files import data_home
 from auricle.progress import Progress
 from auricle.runs.folder import RunFolder
 
+DEFAULT_SEED = 42
 _PACKAGES = ("auricle", "torch", "numpy", "transformers", "tokenizers", "soundfile", "soxr")
 
 
@@ -35,8 +36,8 @@ class RunOptions:
 
     out: Path = Path("runs")
     """Folder of all runs."""
-    seed: int = 42
-    """Seed of the draws and of the LALM's initial weights."""
+    seed: int | None = None
+    """Seed of the draws and of the LALM's initial weights; None = the suite file's, or 42."""
     settings: tuple[str, ...] = ()
     """Recipe overrides, ``name=value``."""
     precision: str | None = None
@@ -65,11 +66,14 @@ class Job:
 
     suite: Suite
     tasks: tuple[Task, ...]
+    ignored: tuple[str, ...]
+    """Fields of the suite's file that have no effect here, each with its reason."""
     recipe: Recipe
     base_recipe: Recipe
     """The suite's recipe without the user's settings."""
     encoder: EncoderSpec
     options: RunOptions
+    seed: int
     home: Path
     workers: int
     device: str
@@ -130,9 +134,8 @@ def resolve(encoder: str, suite: str, options: RunOptions) -> Job:
     Raises:
         UserError: A name or value is not known; the text offers the nearest.
     """
-    chosen = get_suite(suite)
-    base = base_recipe(chosen)
-    recipe = apply_settings(base, options.settings)
+    chosen = open_suite(suite)
+    recipe = apply_settings(chosen.recipe, options.settings)
     if options.precision is not None:
         recipe = apply_settings(recipe, [f"precision={options.precision}"])
     if options.workers is not None and options.workers < 0:
@@ -142,20 +145,27 @@ def resolve(encoder: str, suite: str, options: RunOptions) -> Job:
     if budget <= 0:
         raise UserError(f"--encode-budget is {budget:g}; expected seconds of audio above 0.")
     return Job(
-        suite=chosen,
-        tasks=tuple(get_task(name) for name in chosen.shares),
+        suite=chosen.suite,
+        tasks=chosen.tasks,
+        ignored=chosen.ignored,
         recipe=recipe,
-        base_recipe=base,
+        base_recipe=chosen.base,
         encoder=parse_encoder(
             encoder, arguments=options.encoder_args, python=options.encoder_python
         ),
         options=options,
+        seed=first(options.seed, chosen.seed, DEFAULT_SEED),
         home=data_home(),
-        workers=os.cpu_count() or 1 if options.workers is None else options.workers,
+        workers=first(options.workers, chosen.workers, os.cpu_count() or 1),
         device=device,
         encode_budget_s=budget,
         threads=torch.get_num_threads(),
     )
+
+
+def first(*values: int | None) -> int:
+    """The first value that is given."""
+    return next(value for value in values if value is not None)
 
 
 def choose_device(wish: str) -> str:
@@ -211,7 +221,7 @@ def open_data(job: Job, progress: Progress) -> Data:
         raise DataError("\n".join(problems))
     crop = Crop(job.recipe.crop.length_s, job.recipe.crop.grid_s)
     return Data(
-        mixture=Mixture(parts, crop=crop, seed=job.options.seed),
+        mixture=Mixture(parts, crop=crop, seed=job.seed),
         tests=tests,
         texts=texts,
         source=AudioSource([*opened["train"].values(), *opened["test"].values()]),

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import os
+from pathlib import Path
 
 import typer
 
-from auricle.cli.terminal import make_progress
+from auricle.cli.terminal import make_progress, print_json
+from auricle.errors import UserError
 
-app = typer.Typer(no_args_is_help=True, help="Make, fetch, verify and list the data.")
+app = typer.Typer(no_args_is_help=True, help="Make, fetch, verify, list and import data.")
+
+_SUITE = typer.Argument(help="A suite, a task, or a suite's YAML file.")
+_JSON = typer.Option(False, "--json", help="Print one JSON object.")
+_QUIET = typer.Option(False, "--quiet", help="Show no progress.")
 
 
 @app.command("make")
 def make_command(
     suite: str = typer.Argument("smoke", help="A suite or task with synthetic data."),
     workers: int | None = typer.Option(None, "--workers", help="Processes; default: all cores."),
-    quiet: bool = typer.Option(False, "--quiet", help="Show no progress."),
+    quiet: bool = _QUIET,
 ) -> None:
     """Make the shards of the synthetic tasks; 'auricle run' also does so by itself."""
-    from auricle.catalog.load import get_suite, get_task
-    from auricle.errors import UserError
+    from auricle.catalog.files import open_suite
     from auricle.files import data_home
     from auricle.synth.make import make_shards
 
-    tasks = [get_task(name) for name in get_suite(suite).shares]
-    synthetic = [task for task in tasks if task.synthetic is not None]
+    synthetic = [task for task in open_suite(suite).tasks if task.synthetic is not None]
     if not synthetic:
         raise UserError(
             f"No task of '{suite}' is synthetic, so there is nothing to make; "
@@ -37,3 +42,133 @@ def make_command(
         progress=make_progress(quiet=quiet),
     )
     print(f"{len(synthetic)} synthetic tasks are ready below {data_home() / 'shards'}")
+
+
+@app.command("fetch")
+def fetch_command(
+    suite: str = _SUITE,
+    workers: int = typer.Option(8, "--workers", min=1, help="Files at once."),
+    as_json: bool = _JSON,
+    quiet: bool = _QUIET,
+) -> None:
+    """Fetch the shards of real tasks from the Hugging Face hub.
+
+    Honours HF_ENDPOINT, HF_HUB_OFFLINE, HF_TOKEN and proxies. A broken fetch continues where it
+    stopped; every file is verified before it is used. 'auricle run' also fetches by itself.
+    """
+    from auricle.catalog.files import open_suite
+    from auricle.cli.tables import print_rows
+    from auricle.data.fetch import fetch
+    from auricle.files import data_home
+
+    progress = make_progress(quiet=quiet)
+    records = fetch(open_suite(suite).tasks, home=data_home(), progress=progress, workers=workers)
+    if as_json:
+        print_json(json.dumps({"tasks": records}))
+        return
+    rows = [
+        [r["task"], str(r["commit"])[:12], str(r["shards"]), str(r["fetched"]), size(r["bytes"])]
+        for r in records
+    ]
+    print_rows(["task", "commit", "shards", "fetched", "downloaded"], rows)
+
+
+@app.command("list")
+def list_command(suite: str = _SUITE, as_json: bool = _JSON) -> int:
+    """Show what is on this machine and what is missing (exit code 3 if anything is)."""
+    from auricle.catalog.files import open_suite
+    from auricle.cli.tables import print_rows
+    from auricle.data.inventory import list_data
+    from auricle.files import data_home
+
+    records = list_data(open_suite(suite).tasks, home=data_home())
+    if as_json:
+        print_json(json.dumps({"tasks": records}))
+    else:
+        rows = [
+            [
+                r["task"],
+                r["side"],
+                r["place"] or "-",
+                f"{r['present']}/{r['shards']}",
+                size(r["bytes"]),
+                r["problem"] or "",
+            ]
+            for r in records
+        ]
+        print_rows(["task", "side", "place", "shards", "size", "problem"], rows)
+    return 3 if any(r["missing"] or r["problem"] for r in records) else 0
+
+
+@app.command("verify")
+def verify_command(suite: str = _SUITE, as_json: bool = _JSON, quiet: bool = _QUIET) -> int:
+    """Read every byte again and compare it with what is on record (exit code 3 on damage)."""
+    from auricle.catalog.files import open_suite
+    from auricle.cli.tables import print_rows
+    from auricle.data.inventory import verify_data
+    from auricle.files import data_home
+
+    progress = make_progress(quiet=quiet)
+    records = verify_data(open_suite(suite).tasks, home=data_home(), progress=progress)
+    bad = [r for r in records if r["state"] != "good"]
+    if as_json:
+        print_json(json.dumps({"shards": records}))
+    else:
+        if bad:
+            rows = [[r["task"], r["shard"], r["state"], r["message"]] for r in bad]
+            print_rows(["task", "shard", "state", "what to do"], rows)
+        print(f"{len(records) - len(bad)} of {len(records)} shards are good")
+    return 3 if bad else 0
+
+
+@app.command("import")
+def import_command(
+    audio: Path = typer.Argument(help="Folder of audio files."),
+    table: Path = typer.Argument(help="CSV or TSV with a header: file, label, split, ..."),
+    name: str = typer.Option(..., "--name", help="Name of the new task."),
+    prompt: str = typer.Option(..., "--prompt", help="The question asked of each clip."),
+    metric: str = typer.Option("accuracy", "--metric", help="accuracy, mAP, iWER, iCER, ..."),
+    out: Path = typer.Option(..., "--out", help="New folder for the shards and the task's file."),
+    label: list[str] = typer.Option(["label"], "--label", help="Label column; repeat for more."),
+    file_column: str = typer.Option("file", "--file-column", help="Column of the audio path."),
+    split_column: str | None = typer.Option(None, "--split-column", help="Says train or test."),
+    test_share: float = typer.Option(0.2, "--test-share", help="Held out without a split column."),
+    as_json: bool = _JSON,
+    quiet: bool = _QUIET,
+) -> None:
+    """Make shards and a task from a folder of audio and a table of labels."""
+    from auricle.data.importing import ImportPlan, import_folder
+
+    plan = ImportPlan(
+        name=name,
+        prompt=prompt,
+        metric=metric,
+        label_columns=tuple(label),
+        file_column=file_column,
+        split_column=split_column,
+        test_share=test_share,
+    )
+    made = import_folder(audio, table, out=out, plan=plan, progress=make_progress(quiet=quiet))
+    if as_json:
+        print_json(json.dumps(made))
+        return
+    print(
+        f"{made['file']}: {made['train_clips']} training and {made['test_clips']} test clips in "
+        f"{made['train_shards']} + {made['test_shards']} shards"
+    )
+    if made["unlisted"]:
+        shown = ", ".join(made["unlisted"][:3])
+        print(f"{len(made['unlisted'])} audio files are not in the table: {shown}")
+    print(f"next: auricle run ENCODER --suite {made['file']}")
+
+
+def size(count: int | None) -> str:
+    """Bytes as a person reads them."""
+    if count is None:
+        return "unknown"
+    number = float(count)
+    for unit in ("B", "KB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.2f} TB"

@@ -44,10 +44,12 @@ def register(app: typer.Typer) -> None:
 def run_command(
     encoder: str = _ENCODER,
     suite: str = typer.Option(
-        "smoke", "--suite", help="What to measure on; see 'auricle suites'. Any task is a suite."
+        "smoke", "--suite", help="A suite, a task, or a YAML file; see 'auricle suites'."
     ),
     out: Path = typer.Option(Path("runs"), "--out", help="Folder of all runs."),
-    seed: int = typer.Option(42, "--seed", help="Seed of the draws and the initial weights."),
+    seed: int | None = typer.Option(
+        None, "--seed", help="Seed of the draws and the initial weights; default: 42."
+    ),
     settings: list[str] = typer.Option(
         [], "--set", metavar="NAME=VALUE", help="Override a recipe field, e.g. train.steps=500."
     ),
