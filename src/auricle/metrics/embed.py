@@ -30,7 +30,8 @@ def tokenise(model: LoadedModel, texts: Sequence[str], max_tokens: int) -> list[
     if not texts:
         return []
     encoded = model.tokenizer(
-        [text.strip() for text in texts],
+        # Half of a surrogate pair, which JSON can hold, is no text for a tokenizer.
+        [text.strip().encode("utf-8", "replace").decode() for text in texts],
         truncation=True,
         max_length=max_tokens,
         padding=False,

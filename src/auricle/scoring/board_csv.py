@@ -1,0 +1,221 @@
+"""``auricle board rank``: a CSV of scores in, the same rows ranked out.
+
+One row per team. Columns: ``team``; a task by its catalog name, or ending in ``*`` where it is
+hidden, with scores from 0 to 1 (empty, ``-`` or ``n/a`` where missing); ``overall``, ``public``,
+``hidden`` and ``rank`` are computed again and differences reported; all others pass through. Scores
+are read as exact decimals, so that ties are ties of what is written.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from auricle.errors import ScoringError
+from auricle.scoring.ranks import Contestant, RankedRow, TaskValue, rank_rows
+
+_COMPUTED = ("overall", "public", "hidden", "rank")
+_MISSING = {"", "-", "–", "—", "n/a", "na", "nan", "none", "null", "missing"}
+_MOST_PROBLEMS = 10
+_MOST_DIGITS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class BoardTable:
+    """What one or more files hold together."""
+
+    public: list[str]
+    hidden: list[str]
+    rows: list[Contestant]
+    stated: dict[str, dict[str, str]]
+    """By team: what the file says of computed columns."""
+    others: dict[str, dict[str, str]]
+    """By team: columns that pass through."""
+    notes: list[str] = field(default_factory=list)
+
+
+def rank_board(paths: Sequence[Path], *, known_tasks: Collection[str]) -> dict[str, Any]:
+    """Read files of scores and rank their rows together.
+
+    Args:
+        paths: CSV files with the same task columns.
+        known_tasks: Names of the catalog's tasks.
+
+    Returns:
+        ``{"rows": [{"team", "public", "hidden", "overall", "rank", "band", "missing", "scores",
+        and the columns that pass through}], "differences": [text], "notes": [text]}``, rows in
+        rank order.
+
+    Raises:
+        ScoringError: A file cannot be read, or a value is no score; all problems at once.
+    """
+    table = read_board(paths, known_tasks=known_tasks)
+    ranked = rank_rows(table.rows, public=table.public, hidden=table.hidden)
+    values = {row.team: row.values for row in table.rows}
+    rows = [
+        {
+            **table.others[row.team],
+            "team": row.team,
+            "public": row.public.value,
+            "hidden": row.hidden.value,
+            "overall": row.overall.value,
+            "rank": row.rank,
+            "band": list(row.band) if row.band else None,
+            "missing": list(row.missing),
+            "scores": {
+                task: None if value.score is None else float(value.score)
+                for task, value in values[row.team].items()
+            },
+        }
+        for row in ranked
+    ]
+    differences = [text for row in ranked for text in _differences(row, table.stated[row.team])]
+    return {"rows": rows, "differences": differences, "notes": table.notes}
+
+
+def read_board(paths: Sequence[Path], *, known_tasks: Collection[str]) -> BoardTable:
+    """Read files of scores.
+
+    Raises:
+        ScoringError: As `rank_board` says.
+    """
+    table = BoardTable([], [], [], {}, {})
+    problems: list[str] = []
+    for path in paths:
+        header, rows = _read(path)
+        hidden = [name for name in header if name.endswith("*")]
+        public = [name for name in header if name in known_tasks]
+        if not public and not hidden:
+            raise ScoringError(
+                f"{path} has no task column. Columns are catalog names (auricle tasks), or end in "
+                f"'*' where the task is hidden; seen: {', '.join(header[:10])}."
+            )
+        if table.rows and (set(public), set(hidden)) != (set(table.public), set(table.hidden)):
+            other = sorted(set(public + hidden) ^ set(table.public + table.hidden))
+            raise ScoringError(
+                f"{path} has other task columns than {paths[0]} ({', '.join(other[:8])}). Rows are "
+                "ranked together over the same tasks; rank tracks apart."
+            )
+        table.public[:], table.hidden[:] = public, hidden
+        table.notes.extend(_suspects(path, header, known_tasks))
+        for number, row in rows:
+            _add_row(table, f"{path}, row {number}", row, problems)
+    if problems:
+        more = len(problems) - _MOST_PROBLEMS
+        shown = problems[:_MOST_PROBLEMS] + ([f"and {more} more"] if more > 0 else [])
+        raise ScoringError("The table cannot be ranked:\n- " + "\n- ".join(shown))
+    if not table.hidden:
+        table.notes.append("no hidden tasks: overall is the public mean")
+    if not table.public:
+        table.notes.append("no public tasks: overall is the hidden mean")
+    return table
+
+
+def _read(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream, strict=True)
+            header = [name.strip() for name in next(reader, [])]
+            rows = [(number, row) for number, row in enumerate(reader, 2) if any(row)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ScoringError(
+            f"{path} cannot be read as CSV ({error}). Expected UTF-8 text with a header."
+        ) from error
+    if "team" not in header:
+        raise ScoringError(
+            f"{path} has no column 'team'; seen: {', '.join(header[:10]) or 'an empty file'}."
+        )
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise ScoringError(f"{path} has more than one column named {', '.join(twice)}.")
+    for number, row in rows:
+        if len(row) != len(header):
+            raise ScoringError(
+                f"{path}, row {number} has {len(row)} fields, the header {len(header)}. Quote "
+                "fields that hold commas."
+            )
+    return header, [(number, dict(zip(header, row, strict=True))) for number, row in rows]
+
+
+def _add_row(table: BoardTable, place: str, row: dict[str, str], problems: list[str]) -> None:
+    team = row["team"].strip()
+    if not team:
+        problems.append(f"{place}: the team has no name")
+        return
+    if team in table.stated:
+        problems.append(f"{place}: the team '{team}' has a row already; each team needs one")
+        return
+    tasks = [*table.public, *table.hidden]
+    values = {}
+    for task in tasks:
+        try:
+            values[task] = TaskValue(_score(row[task]))
+        except ValueError as error:
+            problems.append(f"{place}, {task} of '{team}': {error}")
+    table.rows.append(Contestant(team, values))
+    table.stated[team] = {name: row[name].strip() for name in _COMPUTED if name in row}
+    kept = {*tasks, *_COMPUTED, "team"}
+    table.others[team] = {name: value for name, value in row.items() if name not in kept}
+
+
+def _score(text: str) -> Fraction | None:
+    """A score as it is written.
+
+    Raises:
+        ValueError: It is none.
+    """
+    text = text.strip()
+    if text.lower() in _MISSING:
+        return None
+    try:
+        value = Decimal(text)
+    except InvalidOperation as error:
+        raise ValueError(f"'{text[:20]}' is no number") from error
+    if not value.is_finite() or not 0 <= value <= 1:
+        raise ValueError(f"{text[:20]} is no score; expected 0 to 1 (percent divided by 100)")
+    exponent = value.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -_MOST_DIGITS:
+        raise ValueError(f"{text[:20]} has more than {_MOST_DIGITS} decimals")
+    return Fraction(value)
+
+
+def _suspects(path: Path, header: list[str], known_tasks: Collection[str]) -> list[str]:
+    """Columns that pass through but look like a misspelt task."""
+    notes = []
+    for name in header:
+        if name in known_tasks or name.endswith("*") or name in (*_COMPUTED, "team"):
+            continue
+        near = difflib.get_close_matches(name.lower(), list(known_tasks), n=1, cutoff=0.8)
+        if near:
+            notes.append(f"{path}: column '{name}' is no task and passes through; '{near[0]}' is")
+    return notes
+
+
+def _differences(row: RankedRow, stated: dict[str, str]) -> list[str]:
+    """Where a file's own means or rank are not what its scores give, beyond their last digit."""
+    found = []
+    for name, text in stated.items():
+        if text.lower() in _MISSING:
+            continue
+        if name == "rank":
+            if text != str(row.rank or "-"):
+                found.append(f"{row.team}: rank is {row.rank or 'none'}, the file says {text}")
+            continue
+        mean = {"overall": row.overall, "public": row.public, "hidden": row.hidden}[name]
+        try:
+            value = Decimal(text)
+            digits = -int(value.as_tuple().exponent)
+        except (InvalidOperation, ValueError):
+            found.append(f"{row.team}: {name} in the file is no number: {text[:20]}")
+            continue
+        if mean.value is None:
+            found.append(f"{row.team}: {name} is missing, the file says {text}")
+        elif abs(mean.value - float(value)) > 0.51 * 10.0**-digits:
+            found.append(f"{row.team}: {name} is {mean.value:.6f}, the file says {text}")
+    return found

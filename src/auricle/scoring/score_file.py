@@ -1,0 +1,189 @@
+"""Files of answers from anywhere, read and scored: ``auricle score FILE --metric M``.
+
+Formats, all UTF-8:
+
+- CSV as XARES-LLM's ``predictions_*.csv``, and TSV: a header with ``predict`` and ``labels`` (also
+  ``prediction``; ``label``, ``reference``, ``references``), a row per sample. A column ``id`` makes
+  rows of one id the references of one clip, whose answer must then be the same; without it every
+  row is a clip of its own. Other columns are ignored.
+- JSON lines: ``{"id", "prediction", "references": [text, ...]}`` a line; ``id`` may be left out,
+  ``references`` may be one text. A JSON list of such objects is read too.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from auricle.errors import ScoringError
+from auricle.metrics.compute import compute_metric
+from auricle.metrics.result import MetricOptions, MetricResult, finite_or_none
+from auricle.scoring.summary import ScoredClip
+
+_ANSWER = ("predict", "prediction", "predictions")
+_REFERENCE = ("labels", "label", "references", "reference")
+
+
+def score_file(path: Path, metric: str, *, options: MetricOptions | None = None) -> dict[str, Any]:
+    """Score a file of answers.
+
+    Args:
+        path: CSV, TSV or JSON lines.
+        metric: Name in any case.
+        options: What the metric needs besides texts.
+
+    Returns:
+        ``{"metric", "score", "raw", "corrected", "reason", "per_clip", "num_clips", "num_samples",
+        "detail"}``, fit for JSON.
+
+    Raises:
+        ScoringError: The file cannot be read, or a caption model is missing.
+        UnknownNameError: No such metric.
+    """
+    clips = read_clips(path)
+    result = compute_metric(
+        metric,
+        [clip.prediction for clip in clips],
+        [clip.references for clip in clips],
+        options=options,
+    )
+    return metric_report(result)
+
+
+def metric_report(result: MetricResult) -> dict[str, Any]:
+    """A result as a JSON object."""
+    return {
+        "metric": result.metric,
+        "score": result.score,
+        "raw": None if result.raw is None else finite_or_none(result.raw),
+        "corrected": result.corrected,
+        "reason": result.reason,
+        "per_clip": result.per_clip,
+        "num_clips": result.num_clips,
+        "num_samples": result.num_samples,
+        "detail": result.detail,
+    }
+
+
+def read_clips(path: Path) -> list[ScoredClip]:
+    """Read a file of answers; its ending, or else its first characters, tell the format.
+
+    Raises:
+        ScoringError: It is none of the formats; the text names the line.
+    """
+    if not path.is_file():
+        raise ScoringError(
+            f"There is no file {path}. Give a CSV, TSV or JSON lines file of answers, or a run "
+            "folder."
+        )
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            return _read(path, stream)
+    except UnicodeDecodeError as error:
+        raise ScoringError(
+            f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8 and try again."
+        ) from error
+    except OSError as error:
+        raise ScoringError(f"{path} cannot be read ({error.strerror}).") from error
+
+
+def _read(path: Path, stream: TextIO) -> list[ScoredClip]:
+    start = stream.read(4096)
+    stream.seek(0)
+    suffix = path.suffix.lower()
+    if suffix in (".jsonl", ".json", ".ndjson") or start.lstrip()[:1] in ("{", "["):
+        if start.lstrip()[:1] == "[":
+            return _from_objects(path, _list_items(path, stream))
+        return _from_objects(path, _lines(path, stream))
+    header = start.splitlines()[0] if start else ""
+    tabs = suffix == ".tsv" or (suffix != ".csv" and "\t" in header)
+    # Answers may be longer than the csv module's default field.
+    before = csv.field_size_limit(sys.maxsize)
+    try:
+        return _from_rows(path, csv.reader(stream, delimiter="\t" if tabs else ",", strict=True))
+    except csv.Error as error:
+        raise ScoringError(
+            f"{path} is no valid {'TSV' if tabs else 'CSV'} file ({error}). Fields that hold "
+            "quotes, separators or line ends must be quoted."
+        ) from error
+    finally:
+        csv.field_size_limit(before)
+
+
+def _from_rows(path: Path, rows: Iterator[list[str]]) -> list[ScoredClip]:
+    header = [name.strip().lower() for name in next(rows, [])]
+    answer = next((header.index(name) for name in _ANSWER if name in header), None)
+    reference = next((header.index(name) for name in _REFERENCE if name in header), None)
+    if answer is None or reference is None:
+        seen = ", ".join(header[:8]) or "nothing"
+        raise ScoringError(
+            f"{path} has the columns: {seen}. Expected a header with 'predict' and 'labels'."
+        )
+    identity = header.index("id") if "id" in header else None
+    answers: dict[str, str] = {}
+    references: dict[str, list[str]] = {}
+    for number, row in enumerate(rows, 2):
+        if not row:
+            continue
+        if len(row) != len(header):
+            raise ScoringError(
+                f"{path}, row {number} has {len(row)} fields, the header {len(header)}. Quote "
+                "fields that hold separators."
+            )
+        clip = str(number - 2) if identity is None else row[identity]
+        if answers.setdefault(clip, row[answer]) != row[answer]:
+            raise ScoringError(
+                f"{path}, row {number}: clip '{clip}' has two different answers. Rows of one id "
+                "are the references of one answer."
+            )
+        references.setdefault(clip, []).append(row[reference])
+    return [ScoredClip(clip, text, tuple(references[clip])) for clip, text in answers.items()]
+
+
+def _lines(path: Path, stream: TextIO) -> Iterator[tuple[str, Any]]:
+    for number, line in enumerate(stream, 1):
+        if line.strip():
+            try:
+                yield f"line {number}", json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise ScoringError(
+                    f"{path}, line {number} is no JSON ({error}). Expected one object a line."
+                ) from error
+
+
+def _list_items(path: Path, stream: TextIO) -> Iterator[tuple[str, Any]]:
+    try:
+        values = json.load(stream)
+    except (ValueError, RecursionError) as error:
+        raise ScoringError(f"{path} is no JSON ({error}).") from error
+    yield from ((f"item {number}", value) for number, value in enumerate(values, 1))
+
+
+def _from_objects(path: Path, objects: Iterable[tuple[str, Any]]) -> list[ScoredClip]:
+    clips: dict[str, ScoredClip] = {}
+    for place, value in objects:
+        if not isinstance(value, dict) or not {"prediction", "references"} <= value.keys():
+            seen = ", ".join(list(value)[:8]) if isinstance(value, dict) else type(value).__name__
+            raise ScoringError(
+                f"{path}, {place} holds {seen or 'nothing'}. Expected an object with 'prediction' "
+                "and 'references'."
+            )
+        texts = value["references"]
+        texts = [texts] if isinstance(texts, str) else texts
+        if not isinstance(value["prediction"], str) or not _are_texts(texts):
+            raise ScoringError(
+                f"{path}, {place}: 'prediction' must be a text and 'references' a list of texts."
+            )
+        clip = str(value.get("id", len(clips)))
+        if clip in clips:
+            raise ScoringError(f"{path}, {place}: the id '{clip}' stands there twice.")
+        clips[clip] = ScoredClip(clip, value["prediction"], tuple(texts))
+    return list(clips.values())
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)

@@ -1,0 +1,135 @@
+import csv
+from pathlib import Path
+
+import pytest
+
+from auricle.errors import ScoringError
+from auricle.scoring.board_csv import rank_board
+
+DATA = Path(__file__).parent.parent / "data"
+TASKS = {"esc-50", "gtzan", "clotho"}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def make(content, name="board.csv"):
+        path = tmp_path / name
+        path.write_text(content, encoding="utf-8")
+        return path
+
+    return make
+
+
+def ranked(*paths):
+    return rank_board(paths, known_tasks=TASKS)
+
+
+@pytest.mark.parametrize("track", ["a", "b"])
+def test_a_published_table_ranks_as_published_without_differences(track):
+    path = DATA / f"published_track_{track}.csv"
+    with path.open(encoding="utf-8", newline="") as stream:
+        printed = list(csv.DictReader(stream))
+    names = {name for name in list(printed[0])[5:] if not name.endswith("*")}
+    board = rank_board([path], known_tasks=names)
+    assert [row["rank"] for row in board["rows"]] == list(range(1, 24))
+    assert board["differences"] == []
+    assert {row["affiliation"] for row in board["rows"]} == {r["affiliation"] for r in printed}
+    printed_overall = {row["team"]: float(row["overall"]) for row in printed}
+    for row in board["rows"]:
+        assert row["overall"] == pytest.approx(printed_overall[row["team"]], abs=5.1e-5)
+
+
+def test_rows_have_the_fields_of_the_format(write):
+    board = ranked(write("team,esc-50,x*\nA,0.5,0.7\n"))
+    (row,) = board["rows"]
+    assert row["team"] == "A"
+    assert (row["public"], row["hidden"], row["overall"]) == pytest.approx((0.5, 0.7, 0.6))
+    assert (row["rank"], row["band"]) == (1, None)
+
+
+def test_ties_share_a_rank_and_the_next_is_skipped(write):
+    text = "team,esc-50,gtzan,x*\nA,0.1,0.2,0.5\nB,0.2,0.1,0.5\nC,0.3,0.0,0.5\nD,0,0,0\nE,1,1,1\n"
+    ranks = {row["team"]: row["rank"] for row in ranked(write(text))["rows"]}
+    assert ranks == {"E": 1, "A": 2, "B": 2, "C": 2, "D": 5}
+
+
+@pytest.mark.parametrize("mark", ["", "-", "n/a", "NaN", "–"])
+def test_a_missing_score_leaves_a_row_unranked(write, mark):
+    board = ranked(write(f"team,esc-50,x*\nA,0.9,{mark}\nB,0.1,0.1\n"))
+    assert [(row["team"], row["rank"]) for row in board["rows"]] == [("B", 1), ("A", None)]
+    assert board["rows"][1]["missing"] == ["x*"]
+
+
+def test_differences_from_the_file_are_reported(write):
+    text = "team,rank,overall,public,hidden,esc-50,x*\nA,2,0.61,0.5,oops,0.5,0.7\n"
+    assert sorted(ranked(write(text))["differences"]) == [
+        "A: hidden in the file is no number: oops",
+        "A: overall is 0.600000, the file says 0.61",
+        "A: rank is 1, the file says 2",
+    ]
+
+
+def test_a_mean_rounded_in_the_file_is_no_difference(write):
+    text = "team,overall,esc-50,gtzan,x*\nA,0.583,0.5,0.6666,0.5834\n"
+    assert ranked(write(text))["differences"] == []
+
+
+def test_several_files_are_ranked_together(write):
+    one, other = (
+        write("team,esc-50,x*\nA,0.5,0.7\n", "1.csv"),
+        write("x*,team,esc-50\n0,B,0\n", "2.csv"),
+    )
+    assert [row["team"] for row in ranked(one, other)["rows"]] == ["A", "B"]
+
+
+def test_other_columns_pass_through_and_near_misses_are_noted(write):
+    board = ranked(write("team,country,esc50,gtzan,x*\nA,DE,0.5,0.5,0.5\n"))
+    assert board["rows"][0]["country"] == "DE"
+    assert board["rows"][0]["esc50"] == "0.5"
+    assert "column 'esc50' is no task and passes through; 'esc-50' is" in board["notes"][0]
+
+
+def test_without_hidden_tasks_a_note_says_so(write):
+    board = ranked(write("team,esc-50\nA,0.5\n"))
+    assert board["rows"][0]["overall"] == 0.5
+    assert board["notes"] == ["no hidden tasks: overall is the public mean"]
+
+
+def test_all_problems_are_reported_at_once(write):
+    text = "team,esc-50,x*\nA,93.5,0.5\nB,high,1e-99999999\n,0.1,0.1\nA,0.1,0.1\n"
+    with pytest.raises(ScoringError) as caught:
+        ranked(write(text))
+    for part in (
+        "esc-50 of 'A': 93.5 is no score; expected 0 to 1",
+        "'high' is no number",
+        "more than 40 decimals",
+        "the team has no name",
+        "'A' has a row already",
+    ):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,esc-50\nA,0.5\n", "has no column 'team'; seen: name, esc-50"),
+        ("", "seen: an empty file"),
+        ("team,foo\nA,0.5\n", "has no task column"),
+        ("team,esc-50,esc-50\nA,1,1\n", "more than one column named esc-50"),
+        ("team,esc-50\nA,1,1\n", "row 2 has 3 fields, the header 2"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_said(write, text, message):
+    with pytest.raises(ScoringError, match=message):
+        ranked(write(text))
+
+
+def test_tracks_are_not_ranked_together(write):
+    one, other = write("team,esc-50\nA,0.5\n", "1.csv"), write("team,clotho\nB,0.5\n", "2.csv")
+    with pytest.raises(ScoringError, match=r"other task columns than .*rank tracks apart"):
+        ranked(one, other)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(ScoringError, match="cannot be read as CSV"):
+        ranked(tmp_path / "nowhere.csv")

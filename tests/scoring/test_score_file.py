@@ -1,0 +1,122 @@
+import json
+
+import pytest
+
+from auricle.errors import ScoringError, UnknownNameError
+from auricle.metrics.result import MetricOptions
+from auricle.scoring.score_file import read_clips, score_file
+
+
+@pytest.fixture
+def write(tmp_path):
+    def make(name, content):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return make
+
+
+def test_a_predictions_csv_of_xares_llm_is_scored(write):
+    path = write("predictions_esc50.csv", 'predict,labels\ndog,dog\n"a, b",cow\ncat,Cat!\n')
+    report = score_file(path, "accuracy")
+    assert report["raw"] == pytest.approx(2 / 3)
+    assert report["per_clip"] == [1.0, 0.0, 1.0]
+    assert (report["metric"], report["reason"]) == ("accuracy", None)
+    json.dumps(report, allow_nan=False)
+
+
+def test_an_index_column_and_a_byte_order_mark_are_no_hindrance(write):
+    path = write("p.csv", b"\xef\xbb\xbf,predict,labels\r\n0,dog,dog\r\n1,,cat\r\n")
+    assert [c.prediction for c in read_clips(path)] == ["dog", ""]
+
+
+def test_tsv_is_read(write):
+    clips = read_clips(write("p.tsv", "predict\tlabels\na, b\tc\n"))
+    assert (clips[0].prediction, clips[0].references) == ("a, b", ("c",))
+
+
+def test_rows_of_one_id_are_the_references_of_one_clip(write):
+    clips = read_clips(write("p.csv", "id,predict,labels\nx,a,b\ny,d,e\nx,a,c\n"))
+    assert [(c.id, c.references) for c in clips] == [("x", ("b", "c")), ("y", ("e",))]
+
+
+def test_json_lines_are_read(write):
+    lines = [
+        {"id": "x", "prediction": "a", "references": ["b", "a"]},
+        {"id": "y", "prediction": "c", "references": "c"},
+    ]
+    path = write("p.jsonl", "\n".join(json.dumps(line) for line in lines) + "\n\n")
+    report = score_file(path, "rouge-l")
+    assert report["score"] == 1.0
+    assert (report["num_clips"], report["num_samples"]) == (2, 3)
+
+
+def test_a_json_list_is_read(write):
+    path = write("p.json", json.dumps([{"prediction": "a", "references": ["a"]}] * 2))
+    assert [c.id for c in read_clips(path)] == ["0", "1"]
+
+
+def test_a_format_is_known_by_its_content(write):
+    assert len(read_clips(write("p.txt", "predict\tlabels\na\tb\n"))) == 1
+    assert len(read_clips(write("p", '{"prediction": "a", "references": ["b"]}'))) == 1
+
+
+def test_fields_of_any_length_are_read(write):
+    text = "x" * 300_000
+    assert read_clips(write("p.csv", f"predict,labels\n{text},y\n"))[0].prediction == text
+
+
+def test_a_file_without_rows_has_a_reason(write):
+    for name, content in (("p.csv", "predict,labels\n"), ("p.jsonl", "")):
+        report = score_file(write(name, content), "accuracy")
+        assert report["score"] is None
+        assert "no samples" in report["reason"]
+
+
+def test_a_metric_that_lacks_an_argument_gives_a_reason(write):
+    report = score_file(write("p.csv", "predict,labels\na,b\n"), "MAP")
+    assert (report["score"], report["raw"], report["per_clip"]) == (None, None, None)
+    assert "--num-classes" in report["reason"]
+
+
+def test_map_takes_its_options(write):
+    path = write("p.csv", "predict,labels\na|b,a|b\n")
+    report = score_file(path, "mAP", options=MetricOptions(num_classes=2, separator="|"))
+    assert report["raw"] == 1.0
+    assert report["per_clip"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("p.csv", "a,b\n1,2\n", r"has the columns: a, b\. Expected a header with 'predict'"),
+        ("p.csv", "", "has the columns: nothing"),
+        ("p.csv", "predict,labels\na,b,c\n", "row 2 has 3 fields, the header 2"),
+        ("p.csv", "id,predict,labels\nx,a,b\nx,c,d\n", "row 3: clip 'x' has two different answers"),
+        ("p.csv", 'predict,labels\n"a"b,c\n', "is no valid CSV file"),
+        ("p.csv", b"predict,labels\n\xff\xfe,a\n", r"is not UTF-8 text \(byte 15\)"),
+        ("p.jsonl", "{oops}\n", "line 1 is no JSON"),
+        ("p.jsonl", '{"prediction": "a"}\n', "line 1 holds prediction. Expected an object with"),
+        ("p.jsonl", "[1]\n", "item 1 holds int"),
+        ("p.jsonl", '{"prediction": 3, "references": ["a"]}\n', "'prediction' must be a text"),
+        ("p.jsonl", '{"prediction": "a", "references": [3]}\n', "a list of texts"),
+        ("p.jsonl", '{"id": 1, "prediction": "a", "references": ["a"]}\n' * 2, "'1' stands there"),
+        ("p.jsonl", '{"prediction": "a", "references": []}\n', "Clip 0 has no reference"),
+        ("p.json", "[1, ", "is no JSON"),
+        ("p.json", "[" * 100_000, "is no JSON"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(write, name, content, text):
+    with pytest.raises(ScoringError, match=text):
+        score_file(write(name, content), "accuracy")
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(ScoringError, match="There is no file"):
+        read_clips(tmp_path / "nowhere.csv")
+
+
+def test_an_unknown_metric(write):
+    with pytest.raises(UnknownNameError, match="no metric named 'bleu'"):
+        score_file(write("p.csv", "predict,labels\na,b\n"), "bleu")
