@@ -1,0 +1,227 @@
+"""What a report is made of, read from a run folder once.
+
+Facts that a run does not have (a plan, losses, a task without answers) are empty here, so that an
+unfinished or damaged run still gets a page that says what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from auricle.catalog.recipe import BLOCK
+from auricle.errors import ScoringError
+from auricle.files import read_json
+from auricle.metrics.captioning import ROUGE_L
+from auricle.metrics.classification import MAP, split_labels
+from auricle.metrics.compute import compute_prepared, prepare
+from auricle.metrics.result import MetricOptions
+from auricle.metrics.text import Samples
+from auricle.runs.folder import RunFolder
+from auricle.runs.predictions import Prediction, read_predictions
+from auricle.runs.rescore import score_run
+
+JUDGED_BY_MODELS = ("FENSE", "DATE")
+TRACK_NAMES = {"a": "Track A · classification", "b": "Track B · transcription and captions"}
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """One task of a run."""
+
+    name: str
+    facts: Mapping[str, Any]
+    """Its entry in the manifest: domain, skill, prompt, metric, data lock."""
+    entry: Mapping[str, Any]
+    """Its entry in ``scores.json``."""
+    predictions: list[Prediction]
+
+    @property
+    def metric(self) -> str:
+        """Canonical name of the metric."""
+        return str(self.entry["metric"])
+
+    @property
+    def score(self) -> float | None:
+        """The task's score, also where it counts as missing."""
+        return number(self.entry.get("score"))
+
+    @property
+    def failure(self) -> str | None:
+        """Why the task counts as missing."""
+        text = self.entry.get("failure")
+        return None if text is None else str(text)
+
+    @property
+    def counted(self) -> bool:
+        """Whether the task was measured whole."""
+        return self.failure is None and self.score is not None
+
+    @property
+    def domain(self) -> str:
+        """Speech, sound, music or general."""
+        return str(self.facts.get("domain") or "other")
+
+    @property
+    def skill(self) -> str | None:
+        """What must be heard: what, who, when or how many."""
+        value = self.facts.get("skill")
+        return None if value is None else str(value)
+
+    @property
+    def separator(self) -> str:
+        """What stands between labels."""
+        return str(self.facts.get("separator") or ";")
+
+    @property
+    def options(self) -> MetricOptions:
+        """What the metric takes besides texts."""
+        return MetricOptions(num_classes=self.facts.get("num_classes"), separator=self.separator)
+
+    @cached_property
+    def samples(self) -> Samples | None:
+        """Answers and references as the metric sees them; None where there are none."""
+        answered = [p for p in self.predictions if p.references]
+        if not answered or len(answered) != len(self.predictions):
+            return None
+        texts = [p.prediction for p in answered]
+        return prepare(self.metric, texts, [p.references for p in answered])
+
+    @cached_property
+    def clip_values(self) -> list[float] | None:
+        """How good each answer is, 1 = perfect; None where there are no answers.
+
+        Labels of several: the F1 of a clip's labels. Captions that models judge: ROUGE-L, because
+        a report loads no model.
+        """
+        samples = self.samples
+        if samples is None:
+            return None
+        if self.metric == MAP:
+            return [
+                max(_label_f1(answer, text, self.separator) for text in texts)
+                for answer, texts in zip(samples.predictions, samples.references, strict=True)
+            ]
+        metric = ROUGE_L if self.metric in JUDGED_BY_MODELS else self.metric
+        return compute_prepared(metric, samples, self.options).per_clip
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """Everything that a run folder says."""
+
+    folder: RunFolder
+    manifest: Mapping[str, Any]
+    scores: Mapping[str, Any]
+    tasks: list[TaskFacts]
+    losses: list[tuple[int, float]]
+    """Step and loss."""
+    plan: Mapping[str, Any]
+    """What was expected; empty where nothing was written down."""
+
+    @property
+    def encoder(self) -> str:
+        """The encoder's name."""
+        return str(self.manifest["encoder"].get("name", "encoder"))
+
+    @property
+    def suite(self) -> str:
+        """The suite's name."""
+        return str(self.scores.get("suite") or self.manifest["suite"])
+
+    @property
+    def steps_a_block(self) -> int:
+        """Steps of training over which draws are sorted by length together."""
+        batch = ((self.manifest.get("recipe") or {}).get("train") or {}).get("batch_size")
+        return max(1, BLOCK // batch) if isinstance(batch, int) and batch > 0 else 1
+
+    @property
+    def tracks(self) -> dict[str, list[TaskFacts]]:
+        """The tasks by track, tracks in order, tasks in the order of the suite."""
+        found: dict[str, list[TaskFacts]] = {}
+        for task in self.tasks:
+            found.setdefault(str(task.facts.get("track", "a")), []).append(task)
+        return dict(sorted(found.items()))
+
+
+def read_run(folder: RunFolder) -> RunFacts:
+    """Read a run; one that was never scored is scored first.
+
+    Raises:
+        ScoringError: A file of the run cannot be read.
+    """
+    manifest = folder.read_manifest()
+    scores = folder.read_scores() or score_run(folder)
+    tasks = [
+        TaskFacts(name, manifest["test"].get(name, {}), entry, _predictions(folder, name))
+        for name, entry in scores["tasks"].items()
+    ]
+    plan = read_json(folder.plan) if folder.plan.is_file() else {}
+    return RunFacts(
+        folder=folder,
+        manifest=manifest,
+        scores=scores,
+        tasks=tasks,
+        losses=read_losses(folder.losses),
+        plan=plan if isinstance(plan, dict) else {},
+    )
+
+
+def read_losses(path: Path) -> list[tuple[int, float]]:
+    """The loss curve; lines without a finite loss are left out.
+
+    Raises:
+        ScoringError: A line is no JSON object with a step.
+    """
+    found: list[tuple[int, float]] = []
+    if not path.is_file():
+        return found
+    with path.open(encoding="utf-8") as stream:
+        for line_number, line in enumerate(stream, 1):
+            try:
+                value = json.loads(line)
+                step, loss = int(value["step"]), float(value["loss"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise ScoringError(
+                    f"{path}, line {line_number} is no loss ({error!r}): expected an object with "
+                    "step and loss. Remove the file to have the page without the curve."
+                ) from error
+            if math.isfinite(loss):
+                found.append((step, loss))
+    return found
+
+
+def number(value: Any) -> float | None:
+    """A finite number, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def same_test(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+    """Whether two manifests' test entries of a task ask the same clips and score them alike."""
+    if one is None or other is None:
+        return False
+    names = ["metric", "prompt", "field", "clips_expected"]
+    names += ["separator", "num_classes"] if one.get("metric") == MAP else []
+    if any(one.get(name) != other.get(name) for name in names):
+        return False
+    mine, theirs = ([s.get("sha256") for s in x.get("shards", [])] for x in (one, other))
+    return mine == theirs
+
+
+def _label_f1(answer: str, reference: str, separator: str) -> float:
+    found = split_labels(answer, separator, strip=True)
+    wanted = split_labels(reference, separator, strip=True)
+    size = len(found) + len(wanted)
+    return 2 * len(found & wanted) / size if size else 1.0
+
+
+def _predictions(folder: RunFolder, task: str) -> list[Prediction]:
+    path = folder.predictions(task)
+    return read_predictions(path) if path.is_file() else []

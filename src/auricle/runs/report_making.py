@@ -1,0 +1,167 @@
+"""How a run was made, as rows of a table: encoder, recipe, data, machine, planned and actual time.
+
+Everything comes from the manifest and ``plan.json``; what they do not say has no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from auricle.runs.report_facts import RunFacts, number
+from auricle.runs.report_page import bytes_text
+
+_SHOWN_FILES = 30
+_STAGES = ("make", "fetch", "encode", "train", "answer", "score")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A titled list of names and values."""
+
+    title: str
+    rows: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class StageTime:
+    """What a stage was planned to take and took."""
+
+    name: str
+    planned_s: float | None
+    actual_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DataRow:
+    """One task's data, from the data lock."""
+
+    task: str
+    share: float | None
+    train_clips: int | None
+    test_clips: int | None
+    source: str
+    """Repository at commit."""
+    digest: str
+    """First digits of the test shards' hashes."""
+
+
+def making_facts(run: RunFacts) -> list[Facts]:
+    """Encoder, recipe, machine and versions."""
+    manifest = run.manifest
+    found = [
+        Facts("Encoder", list(_encoder_rows(manifest["encoder"], manifest.get("batches", {})))),
+        Facts("Recipe", list(_recipe_rows(manifest))),
+        Facts("Machine", list(_machine_rows(manifest))),
+        Facts("Versions", [(k, str(v)) for k, v in manifest.get("versions", {}).items()]),
+    ]
+    return [facts for facts in found if facts.rows]
+
+
+def _encoder_rows(
+    encoder: Mapping[str, Any], batches: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    yield "given as", str(encoder.get("text", encoder.get("name", "")))
+    if encoder.get("class_name"):
+        yield "class", str(encoder["class_name"])
+    if encoder.get("arguments"):
+        yield "arguments", ", ".join(f"{k}={v}" for k, v in encoder["arguments"].items())
+    if (count := number(encoder.get("num_parameters"))) is not None:
+        yield "parameters", f"{count:,.0f}"
+    properties = encoder.get("properties") or {}
+    rate = number(properties.get("frame_rate_hz"))
+    if (dim := number(encoder.get("output_dim"))) is not None:
+        frames = "" if rate is None else f", {rate:.4g} frames a second"
+        yield "features", f"{dim:.0f} numbers a frame{frames}, {encoder.get('dtype', '')}"
+    for name in ("padding_invariant", "batch_invariant"):
+        if name in properties:
+            words = {True: "yes", False: "no", None: "not measured"}
+            yield name.replace("_", " "), words.get(properties[name], str(properties[name]))
+    if batches:
+        yield "encode batches", ", ".join(f"{k.removesuffix('_s')} {v}" for k, v in batches.items())
+    if encoder.get("content_hash"):
+        yield "content hash", str(encoder["content_hash"])
+    files = encoder.get("files") or {}
+    for name, digest in list(files.items())[:_SHOWN_FILES]:
+        yield "file", f"{_end_of(name)} · {str(digest)[:12]}"
+    if len(files) > _SHOWN_FILES:
+        yield "files", f"and {len(files) - _SHOWN_FILES} more in manifest.json"
+    for name, version in (encoder.get("packages") or {}).items():
+        yield "package", f"{name} {version}"
+
+
+def _end_of(path: str) -> str:
+    """File and folder: the rest of a path is the machine's and may name its owner."""
+    return "/".join(path.replace("\\", "/").split("/")[-2:])
+
+
+def _recipe_rows(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "mode", str(manifest.get("mode", ""))
+    yield "official", "yes" if manifest.get("official") else "no"
+    yield "seed", str(manifest.get("seed", ""))
+    yield from flat(manifest.get("recipe") or {})
+
+
+def flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested values by dotted name, as ``--set`` takes them."""
+    for name, inner in value.items():
+        if isinstance(inner, Mapping):
+            yield from flat(inner, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", "none" if inner is None else str(inner)
+
+
+def _machine_rows(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in [
+        *manifest.get("hardware", {}).items(),
+        *manifest.get("settings", {}).items(),
+    ]:
+        if name.endswith("_bytes") and (size := number(value)) is not None:
+            yield name.removesuffix("_bytes").replace("_", " "), bytes_text(size)
+        else:
+            yield name.replace("_", " "), str(value)
+
+
+def stage_times(run: RunFacts) -> list[StageTime]:
+    """Planned and actual wall time per stage, in the order of the work, with the sum."""
+    actual = _seconds(run.manifest.get("stages_s"))
+    planned = _seconds(run.plan.get("stages_s"))
+    names = [*(n for n in _STAGES if n in actual or n in planned)]
+    names += [n for n in [*actual, *planned] if n not in names]
+    rows = [StageTime(n, planned.get(n), actual.get(n)) for n in dict.fromkeys(names)]
+    if len(rows) > 1:
+        total = sum(planned.values()) if planned else None
+        rows.append(StageTime("all", total, sum(actual.values())))
+    return rows
+
+
+def _seconds(value: Any) -> dict[str, float]:
+    if not isinstance(value, dict):
+        return {}
+    return {str(k): s for k, raw in value.items() if (s := number(raw)) is not None}
+
+
+def data_rows(run: RunFacts) -> list[DataRow]:
+    """What every task was trained and tested on."""
+    mixture, tests = run.manifest.get("mixture") or {}, run.manifest.get("test") or {}
+    return [
+        _data_row(name, mixture.get(name) or {}, tests.get(name) or {})
+        for name in dict.fromkeys([*mixture, *tests])
+    ]
+
+
+def _data_row(name: str, train: Mapping[str, Any], test: Mapping[str, Any]) -> DataRow:
+    one = test or train
+    commit = str(one.get("commit") or "")
+    source = str(one.get("repository") or "local")
+    shards = test.get("shards") or []
+    return DataRow(
+        task=name,
+        share=number(train.get("share")),
+        train_clips=train.get("clips"),
+        test_clips=test.get("clips_expected", test.get("clips")),
+        source=f"{source} @ {commit[:12]}" if commit else source,
+        digest=" ".join(str(shard.get("sha256", ""))[:8] for shard in shards[:4])
+        + (" …" if len(shards) > 4 else ""),
+    )
