@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import auricle as auricle_package
 from auricle.data.shards import LockedShard
 from commands import QUICK, auricle
 from making import Sample, locked, write_tar
@@ -39,7 +41,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data home with the shards of one synthetic task, shared by all workers."""
-    home = tmp_path_factory.getbasetemp().parent / "auricle-home"
+    sources = sorted(Path(auricle_package.__file__).parent.glob("synth/*.py"))
+    made_by = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    home = tmp_path_factory.getbasetemp().parent / f"auricle-home-{made_by[:12]}"
     auricle("data", "make", "synth-keyword", "--quiet", home=home)
     return home
 

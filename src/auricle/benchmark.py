@@ -143,7 +143,7 @@ def find_folder(job: Job, data: Data, process: LazyEncoder) -> RunFolder:
     """The folder of the run that this job is, whether it exists or not."""
     identity = run_hash(
         encoder=process.get().info.content_hash,
-        mixture=data.training_lock(),
+        mixture=data.training_content(),
         recipe=job.recipe.model_dump(mode="json"),
         seed=job.seed,
     )

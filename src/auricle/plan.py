@@ -27,6 +27,7 @@ from auricle.progress import Progress
 from auricle.runs.folder import RunFolder
 
 DEFAULT_SEED = 42
+_PROVENANCE = ("repository", "commit")
 _PACKAGES = ("auricle", "torch", "numpy", "transformers", "tokenizers", "soundfile", "soxr")
 
 
@@ -91,6 +92,7 @@ class Job:
 class Data:
     """The opened data of a job."""
 
+    tasks: dict[str, Task]
     mixture: Mixture
     tests: dict[str, tuple[ClipTable, list[AskedClip]]]
     texts: list[str]
@@ -108,9 +110,16 @@ class Data:
             for part in self.mixture.parts
         }
 
+    def training_content(self) -> dict[str, Any]:
+        """The lock without where the shards came from: the same bytes are the same data."""
+        return {
+            name: {key: value for key, value in lock.items() if key not in _PROVENANCE}
+            for name, lock in self.training_lock().items()
+        }
+
     def test_lock(self) -> dict[str, Any]:
         """What the run is asked, by content, and how the answers are scored."""
-        tasks = {part.task.name: part.task for part in self.mixture.parts}
+        tasks = self.tasks
         return {
             name: {
                 "track": tasks[name].track,
@@ -196,12 +205,13 @@ def open_data(job: Job, progress: Progress) -> Data:
     Raises:
         DataError: Something is missing, damaged or lacks a field; problems are listed together.
     """
-    opened = {}
+    opened: dict[str, dict[str, ClipTable]] = {}
     problems: list[str] = []
     for side in ("train", "test"):
+        tasks = [task for task in job.tasks if task.expanded_shards(side)]
         try:
             opened[side] = open_tables(
-                job.tasks, side, home=job.home, workers=job.workers, progress=progress
+                tasks, side, home=job.home, workers=job.workers, progress=progress
             )
         except DataError as error:
             problems.append(str(error))
@@ -210,17 +220,23 @@ def open_data(job: Job, progress: Progress) -> Data:
     parts, texts, tests = [], [], {}
     for task in job.tasks:
         try:
-            train = opened["train"][task.name]
-            texts += [*check_texts(task, train, "train")]
-            parts.append(MixturePart(task, train, job.suite.shares[task.name]))
-            test = opened["test"][task.name]
-            tests[task.name] = (test, collect_asked_clips(task, test))
+            if train := opened["train"].get(task.name):
+                texts += check_texts(task, train, "train")
+                parts.append(MixturePart(task, train, job.suite.shares[task.name]))
+            if test := opened["test"].get(task.name):
+                tests[task.name] = (test, collect_asked_clips(task, test))
         except DataError as error:
             problems.append(str(error))
     if problems:
         raise DataError("\n".join(problems))
+    if not parts:
+        raise DataError(
+            f"No task of suite {job.suite.name} has train shards, so there is nothing to train on. "
+            "Give it tasks with train_shards, or evaluate a finished run."
+        )
     crop = Crop(job.recipe.crop.length_s, job.recipe.crop.grid_s)
     return Data(
+        tasks={task.name: task for task in job.tasks},
         mixture=Mixture(parts, crop=crop, seed=job.seed),
         tests=tests,
         texts=texts,

@@ -44,7 +44,7 @@ def test_changed_predictions_change_the_score_and_a_missing_file_makes_the_task_
     done = auricle("score", run, "--json", home=tmp_path / "empty-home", expect=3)
     task = json.loads(done.stdout)["scores"]["tasks"]["synth-keyword"]
     assert task["clips_scored"] == task["clips_expected"] - 1
-    assert "incomplete" in task["failure"]
+    assert "299 clips were answered; the task has 300" in task["failure"]
 
     path.unlink()
     done = auricle("score", run, "--json", home=tmp_path / "empty-home", expect=3)
