@@ -1,0 +1,155 @@
+"""Reads the cells of ``scores.json``: every number is checked, a missing one keeps its reason.
+
+A task is public if the catalog has it. Everything else counts as hidden: a participant's own task
+shown too late does no harm, a hidden score shown too early cannot be taken back.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from auricle.board.model import Cell, Column, Value
+from auricle.board.names import base_slug, clean_name, clean_text, hashed_slug
+from auricle.catalog.load import get_suite, get_task, list_suites, list_tasks
+from auricle.errors import ScoringError
+
+MAX_BYTES = 64 << 20
+OFFICIAL_SUITES = ("track-a", "track-b")
+
+
+@cache
+def public_tasks() -> frozenset[str]:
+    """Names of the tasks whose scores may always be shown."""
+    return frozenset(list_tasks())
+
+
+def is_hidden(task: str) -> bool:
+    """Whether a task's scores wait for their release."""
+    return task not in public_tasks()
+
+
+def suite_of_tasks(names: set[str]) -> str | None:
+    """The suite that a set of public tasks belongs to: the smallest that holds them all."""
+    suites = [*OFFICIAL_SUITES, *list_suites()]
+    fitting = [name for name in suites if names <= set(get_suite(name).tasks)]
+    return min(fitting, key=lambda name: len(get_suite(name).tasks), default=None)
+
+
+def catalog_column(name: str) -> Column:
+    """The column of a task of the catalog."""
+    task = get_task(name)
+    prompt = task.prompt if isinstance(task.prompt, str) else task.prompt[0]
+    return Column(
+        name=name,
+        slug=base_slug(name),
+        track=task.track,
+        domain=task.domain,
+        metric=task.metric or "",
+        hidden=False,
+        prompt=prompt,
+        num_classes=task.num_classes,
+        test_clips=task.test_clips or (task.synthetic.test_clips if task.synthetic else None),
+        licence=task.licence,
+        homepage=task.homepage if task.homepage.startswith("https://") else "",
+    )
+
+
+def hidden_column(name: str, *, track: str, facts: Mapping[str, Any] | None = None) -> Column:
+    """The column of a hidden task, from what the run that measured it knows."""
+    known = facts or {}
+    shown = clean_name(name.removesuffix("*").strip())
+    slug = base_slug(shown)
+    if slug in public_tasks() or slug != shown.lower():
+        slug = hashed_slug(name)
+    return Column(
+        name=shown,
+        slug=slug,
+        track=track,
+        domain=clean_text(str(known.get("domain") or ""), limit=20),
+        metric=clean_text(str(known.get("metric") or ""), limit=20),
+        hidden=True,
+    )
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        ScoringError: It cannot be read, or is no object.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ScoringError(
+                f"{path} has {path.stat().st_size >> 20} MiB; a file of scores has at most "
+                f"{MAX_BYTES >> 20}. Give scores.json of a run folder."
+            )
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ScoringError(
+            f"{path} cannot be read as JSON ({error}); expected scores.json of a run. Score the "
+            "run again: auricle score RUN."
+        ) from error
+    if not isinstance(value, dict):
+        raise ScoringError(
+            f"{path} holds a {type(value).__name__}; expected the object that 'auricle score RUN' "
+            "writes. Score the run again."
+        )
+    return value
+
+
+def score_in(value: Any, place: str) -> float | None:
+    """A score, or None where there is none.
+
+    Raises:
+        ScoringError: It is no number from 0 to 1.
+    """
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        number = float(value)
+        if math.isfinite(number) and 0 <= number <= 1:
+            return number
+    raise ScoringError(
+        f"{place} is {str(value)[:40]!r}; expected a number from 0 to 1, or null where it is "
+        "missing. Score the run again: auricle score RUN."
+    )
+
+
+def read_cell(entry: Any, place: str) -> Cell:
+    """One task's entry of ``scores.json``; what has a failure is missing (law 7).
+
+    Raises:
+        ScoringError: The entry has no such form.
+    """
+    if not isinstance(entry, dict):
+        raise ScoringError(f"{place} is no object; expected metric, score, low, high and failure.")
+    score = score_in(entry.get("score"), f"{place}, score")
+    failure = entry.get("failure")
+    if failure is not None or score is None:
+        reason = failure or entry.get("reason") or "not measured"
+        return Cell(None, missing=clean_text(str(reason), limit=240))
+    clips, interval = entry.get("clips_scored"), entry.get("interval")
+    centre = interval.get("centre") if isinstance(interval, dict) else None
+    return Cell(
+        score,
+        low=score_in(entry.get("low"), f"{place}, low"),
+        high=score_in(entry.get("high"), f"{place}, high"),
+        centre=float(centre) if isinstance(centre, int | float) else None,
+        chance=score_in(entry.get("chance"), f"{place}, chance"),
+        clips=clips if isinstance(clips, int) else None,
+    )
+
+
+def read_mean(value: Any, place: str) -> Value | None:
+    """A track's mean with its interval; None where it is not given."""
+    if not isinstance(value, dict):
+        return None
+    mean, low, high = (
+        score_in(value.get(name), f"{place}, {name}") for name in ("mean", "low", "high")
+    )
+    return Value(mean, low, high)

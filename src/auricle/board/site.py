@@ -1,0 +1,204 @@
+"""Builds the public site: read, rank, write into a temporary folder, put it in place at once.
+
+``board.json`` at the site's root lists every file of a build with its size. A folder that holds
+anything else is never replaced, so that a slip of ``--out`` cannot remove someone's work. The same
+input gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from auricle.board.from_published import read_published
+from auricle.board.from_results import read_results
+from auricle.board.from_runs import read_run
+from auricle.board.model import Board, Entry, Found
+from auricle.board.names import clean_text
+from auricle.board.pages import render_pages
+from auricle.board.tables import build_tables
+from auricle.errors import OutputError, ScoringError
+from auricle.files import TEMPORARY_PREFIX, make_folder, write_failure
+
+LISTING = "board.json"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class BoardSummary:
+    """What was built."""
+
+    out: Path
+    tables: dict[str, int]
+    """Number of rows by the table's key."""
+    entries: int
+    tasks: int
+    files: int
+    bytes_written: int
+
+
+def put_in_place(out: Path, files: Iterable[tuple[str, bytes]]) -> dict[str, int]:
+    """Write a site beside its final name and swap it in.
+
+    Args:
+        out: The site's folder; it may exist if an earlier build made all of it.
+        files: Name relative to the folder, and content.
+
+    Returns:
+        Sizes by name.
+
+    Raises:
+        OutputError: The folder holds something else, or cannot be written.
+    """
+    out = out.absolute()
+    refuse_foreign_folder(out)
+    make_folder(out.parent)
+    try:
+        fresh = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY_PREFIX}board-", dir=out.parent))
+        try:
+            sizes = _write_all(fresh, files)
+            fresh.chmod(0o755)
+            _swap(fresh, out)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    except OSError as error:
+        raise write_failure(out, error) from error
+    return sizes
+
+
+def _files(board: Board) -> Iterator[tuple[str, bytes]]:
+    for name, text in render_pages(board):
+        yield name, text.encode()
+    for report in (report for entry in board.entries for report in entry.reports):
+        yield report.address, report.source.read_bytes()
+
+
+def _write_all(folder: Path, files: Iterable[tuple[str, bytes]]) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for name, content in files:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        sizes[name] = len(content)
+    listing = {"schema_version": SCHEMA_VERSION, "made_by": "auricle board", "files": sizes}
+    (folder / LISTING).write_text(json.dumps(listing, indent=0) + "\n", encoding="utf-8")
+    return sizes
+
+
+def refuse_foreign_folder(out: Path) -> None:
+    """Make sure that replacing a folder removes nothing but an earlier build.
+
+    Raises:
+        OutputError: It holds a file that no build of a board made.
+    """
+    if not out.exists() and not out.is_symlink():
+        return
+    if out.is_symlink() or not out.is_dir():
+        raise OutputError(f"{out} is no folder. Give --out a folder that the site may be.")
+    ours = {LISTING, *_listed(out / LISTING)}
+    for path in sorted(out.rglob("*")):
+        name = path.relative_to(out).as_posix()
+        if (path.is_symlink() or not path.is_dir()) and name not in ours:
+            raise OutputError(
+                f"{out} holds {name}, which no build of a board made, and a build replaces the "
+                "whole folder. Choose an empty folder with --out, or move that file away."
+            )
+
+
+def _listed(path: Path) -> list[str]:
+    try:
+        value: Any = json.loads(path.read_text(encoding="utf-8"))
+        if value["made_by"] == "auricle board":
+            return list(value["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return []
+
+
+def _swap(fresh: Path, out: Path) -> None:
+    """Give the fresh folder the final name; on Linux a reader never sees the name missing."""
+    if not out.exists():
+        fresh.rename(out)
+    elif not _exchange(fresh, out):
+        old = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY_PREFIX}old-", dir=out.parent))
+        out.rename(old / "site")
+        fresh.rename(out)
+        shutil.rmtree(old)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two names in one step (renameat2); False where the system cannot."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(library, "renameat2"):
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    done = library.renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange)
+    if done == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
+        return False
+    raise OSError(number, os.strerror(number), str(other))
+
+
+def build_board(
+    *,
+    out: Path,
+    runs: Sequence[Path] = (),
+    results: Sequence[Path] = (),
+    published: bool = True,
+    released: bool = False,
+    with_reports: bool = False,
+    title: str = "auricle board",
+) -> BoardSummary:
+    """Build the static site and put it in place of an earlier build.
+
+    Args:
+        out: The site's folder.
+        runs: Run folders.
+        results: Files of results: CSV as ``auricle board rank`` reads it, or ``scores.json`` of
+            runs.
+        published: Whether the published results of 2026 stand on the board.
+        released: Whether hidden scores of runs and results may be shown. Those of 2026 are public.
+        with_reports: Whether runs' own reports are copied along: about half a megabyte each, with
+            answers and sounds of test clips. Never that of a run with hidden scores to withhold.
+        title: Name of the site.
+
+    Raises:
+        ScoringError: A source cannot be read, a team stands twice, or there is nothing to show.
+        OutputError: The folder cannot be written, or holds something else.
+    """
+    refuse_foreign_folder(out.absolute())
+    found: list[Found] = read_published() if published else []
+    for path in runs:
+        found += read_run(path, released=released)
+    for path in results:
+        found += read_results(path, released=released)
+    tables = build_tables(found)
+    if not tables:
+        raise ScoringError(
+            "There is nothing to show: no run folder, no file of results, no published results. "
+            "Name a run folder, e.g. runs/smoke/logmel-0123456789ab."
+        )
+    entries: dict[str, Entry] = {}
+    for row in (row for table in tables for row in table.rows):
+        known = row.entry if with_reports else replace(row.entry, reports=())
+        entries.setdefault(known.slug, known)
+    board = Board(clean_text(title, limit=80), tuple(tables), tuple(entries.values()))
+    sizes = put_in_place(out, _files(board))
+    return BoardSummary(
+        out=out,
+        tables={table.key: len(table.rows) for table in tables},
+        entries=len(entries),
+        tasks=len({column.slug for table in tables for column in table.columns}),
+        files=len(sizes) + 1,
+        bytes_written=sum(sizes.values()) + (out / LISTING).stat().st_size,
+    )

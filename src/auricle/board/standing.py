@@ -1,0 +1,115 @@
+"""Means, ranks and bands of a table's rows, all from `auricle.scoring.ranks`.
+
+What may take part is decided here: an entry that is no baseline and was measured by its suite's own
+recipe. A row that lacks a task has no rank (law 7); where it would stand by its public mean is said
+on its own page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from auricle.board.model import NOT_PUBLISHED, NOT_RUN, WITHHELD, Cell, Column, Result, Row, Value
+from auricle.scoring.published import standing_sentence
+from auricle.scoring.ranks import Contestant, Mean, RankedRow, TaskValue, rank_rows
+
+
+def rank_results(
+    results: Sequence[Result], columns: Sequence[Column], *, official_track: str | None
+) -> tuple[Row, ...]:
+    """Rank what was found for one table.
+
+    Args:
+        results: One per entry.
+        columns: The table's tasks.
+        official_track: ``a`` or ``b`` where the table is the challenge's own.
+
+    Returns:
+        Ranked rows in rank order, then the others by public mean.
+    """
+    filled = {result.entry.slug: _filled(result, columns) for result in results}
+    public = [column.name for column in columns if not column.hidden]
+    hidden = [column.name for column in columns if column.hidden]
+    able = [result for result in results if _obstacle(result) is None]
+    found = rank_rows(
+        [_contestant(r, filled[r.entry.slug]) for r in able], public=public, hidden=hidden
+    )
+    for result in results:
+        if _obstacle(result) is not None:  # its means are wanted, its place among others is not
+            alone = _contestant(result, filled[result.entry.slug])
+            found += rank_rows([alone], public=public, hidden=hidden)
+    by_slug = {result.entry.slug: result for result in results}
+    rows = [_row(by_slug[one.team], filled[one.team], one, official_track) for one in found]
+    return tuple(sorted(rows, key=_order))
+
+
+def places(scores: Mapping[str, float]) -> dict[str, int]:
+    """Places on one task, ties sharing the better one."""
+    rows = [Contestant(name, {"task": TaskValue(score)}) for name, score in scores.items()]
+    return {row.team: row.rank or 0 for row in rank_rows(rows, public=["task"], hidden=[])}
+
+
+def _filled(result: Result, columns: Sequence[Column]) -> dict[str, Cell]:
+    return {c.name: result.cells.get(c.name) or _blank(result, c) for c in columns}
+
+
+def _blank(result: Result, column: Column) -> Cell:
+    if column.hidden and result.withheld:
+        return Cell(None, missing=WITHHELD)
+    published = result.entry.kind in ("published", "baseline")
+    return Cell(None, missing=NOT_PUBLISHED if published else NOT_RUN)
+
+
+def _contestant(result: Result, cells: Mapping[str, Cell]) -> Contestant:
+    values = {
+        name: TaskValue(cell.score, cell.low, cell.high, cell.centre)
+        for name, cell in cells.items()
+    }
+    return Contestant(result.entry.slug, values)
+
+
+def _obstacle(result: Result) -> str | None:
+    """Why an entry takes no rank, whatever its scores."""
+    if result.entry.kind == "baseline":
+        return "a baseline takes no rank"
+    return None if result.comparable else "it was measured by a recipe of its own"
+
+
+def _row(
+    result: Result, cells: dict[str, Cell], found: RankedRow, official_track: str | None
+) -> Row:
+    reason = _obstacle(result)
+    if reason is None and found.missing:
+        reason = _missing_words(found.missing, cells)
+    standing = ""
+    if official_track is not None and reason and found.public.value is not None:
+        standing = standing_sentence(official_track, found.public.value)
+    return Row(
+        entry=result.entry,
+        cells=cells,
+        public=_value(found.public),
+        hidden=_value(found.hidden),
+        overall=_value(found.overall),
+        rank=None if reason else found.rank,
+        band=None if reason else found.band,
+        unranked=reason or "",
+        standing=standing,
+    )
+
+
+def _missing_words(missing: Sequence[str], cells: Mapping[str, Cell]) -> str:
+    reasons = {cells[name].missing for name in missing}
+    if reasons == {WITHHELD}:
+        return "its scores on hidden tasks are not released yet"
+    if len(missing) == 1:
+        return f"{missing[0]} is missing"
+    return f"{len(missing)} tasks are missing"
+
+
+def _value(mean: Mean) -> Value:
+    return Value(mean.value, mean.low, mean.high)
+
+
+def _order(row: Row) -> tuple[bool, int, float, str]:
+    public = -1.0 if row.public.mean is None else row.public.mean
+    return row.rank is None, row.rank or 0, -public if row.rank is None else 0.0, row.entry.slug
