@@ -346,3 +346,43 @@ def test_a_group_counts_what_its_limits_are() -> None:
     finally:
         group.close()
     assert not group.folders["memory"].exists()
+
+
+WITHOUT_GROUPS = """
+import subprocess, sys
+from pathlib import Path
+from auricle.sandbox.policy import Policy, own_python_paths
+from auricle.sandbox.wrap import wrap
+
+with wrap(Policy(readable=own_python_paths(), memory_bytes=256 << 20, processes=40)) as lock:
+    print(lock.description["limits"])
+    for code in sys.argv[1:]:
+        command = [str(lock.python(Path(sys.executable))), "-S", "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        print(done.stdout.strip() or done.stderr.strip().splitlines()[-1])
+"""
+
+
+def test_without_control_groups_each_process_has_its_limits(bubblewrap: Bubblewrap) -> None:
+    """Tried where the groups are mounted read-only, as in many containers."""
+    if not bubblewrap.as_root:
+        pytest.skip("only root can mount the groups read-only for this test")
+    forks = """
+import os, time
+count = 0
+try:
+    while count < 500:
+        if os.fork() == 0:
+            time.sleep(20); os._exit(0)
+        count += 1
+except OSError:
+    print(0 < count < 40)
+"""
+    memory = "x = []\nwhile True: x.append(bytearray(16 << 20))"
+    outer = [bubblewrap.path, "--dev-bind", "/", "/", "--cap-add", "ALL"]
+    for place in ("/sys/fs/cgroup", *(str(p) for p in Path("/sys/fs/cgroup").iterdir())):
+        if Path(place).is_mount():
+            outer += ["--ro-bind", place, place]
+    command = [*outer, "--", sys.executable, "-c", WITHOUT_GROUPS, forks, memory]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout.splitlines() == ["per process", "True", "MemoryError"], done.stderr

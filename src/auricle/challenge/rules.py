@@ -19,7 +19,7 @@ from auricle.challenge.verdicts import Problem, Verdict, shown
 SHARE_TOLERANCE = 0.5
 """Shares are written rounded; a third each, as 33.3, is meant to be everything."""
 ORGANISERS_HOURS = 20.0
-GPU_MEMORY_BYTES = 24 << 30
+CARD_BYTES = 24 * 10**9
 """The encoder must run on a card of this size."""
 
 

@@ -238,6 +238,23 @@ def parse_submission(data: bytes) -> Submission:
         raise SubmissionError(problems) from error
 
 
+def salvage_submission(folder: Path) -> Submission | None:
+    """What of a declaration that is not valid is enough to try its encoder; None if nothing is.
+
+    Only ``encoder``, ``arguments`` and ``report`` of it may be used.
+    """
+    try:
+        value = read_plain_yaml((folder / FILE_NAME).read_bytes())
+        encoder = _encoder(value["encoder"])
+        report = _inside(value.get("report", "report.pdf"))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+    arguments = value.get("arguments") or {}
+    if not isinstance(arguments, dict):
+        return None
+    return Submission.model_construct(encoder=encoder, arguments=arguments, report=report)
+
+
 def _invalid(message: str) -> Problem:
     return Problem(Verdict.DECLARATION_INVALID, message)
 

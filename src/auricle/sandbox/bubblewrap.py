@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auricle.errors import UserError
-from auricle.sandbox.policy import PASSED_VARIABLES, SCRATCH, Policy
+from auricle.sandbox.policy import SCRATCH, Policy
 
 _OLDEST = (0, 6)
 _SYSTEM = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64")
@@ -110,10 +110,12 @@ def plan_command(policy: Policy, bubblewrap: Bubblewrap) -> Plan:
     # The scratch comes first: what is bound may lie in the machine's own /tmp.
     mounts = ["--perms", "1777", "--size", size, "--tmpfs", SCRATCH]
     mounts += _system_mounts(policy, seen)
-    for path in sorted({p.absolute() for p in policy.readable}, key=lambda p: len(p.parts)):
+    writable = {path.absolute() for path in policy.writable}
+    readable = {path.absolute() for path in policy.readable} - writable
+    for path in sorted(readable, key=lambda path: (len(path.parts), path)):
         mounts += _bind("--ro-bind", path, seen)
-    for path in policy.writable:
-        mounts += _bind("--bind", path.absolute(), seen)
+    for path in sorted(writable):
+        mounts += _bind("--bind", path, seen)
     mounts += ["--proc", "/proc", "--dev", "/dev"]
     if policy.gpu:
         for pattern in _GPU_DEVICES:
@@ -210,8 +212,7 @@ def _environment(policy: Policy) -> dict[str, str]:
     if policy.gpu and policy.gpu_memory_fraction is not None:
         cap = f"per_process_memory_fraction:{policy.gpu_memory_fraction:.4f}"
         environment["PYTORCH_CUDA_ALLOC_CONF"] = cap
-    taken = set(environment) | set(PASSED_VARIABLES)
-    return environment | {k: v for k, v in policy.environment.items() if k not in taken}
+    return environment | dict(policy.environment)
 
 
 def _passwd(user: int | None) -> str:

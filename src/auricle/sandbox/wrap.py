@@ -14,7 +14,7 @@ import shlex
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,10 @@ class Lock:
     def was_out_of_memory(self) -> bool:
         """Whether something behind the locks was ended for using too much memory."""
         return self.group.was_out_of_memory() if self.group else False
+
+
+Locks = Callable[[Policy], contextlib.AbstractContextManager[Lock]]
+"""`wrap`, `wrap_without_sandbox` or `no_locks`: how much a command is trusted."""
 
 
 @contextlib.contextmanager
@@ -116,6 +120,18 @@ def wrap_without_sandbox(policy: Policy) -> Iterator[Lock]:
     finally:
         if group:
             group.close()
+
+
+@contextlib.contextmanager
+def no_locks(policy: Policy) -> Iterator[Lock]:
+    """The plain process: for a participant's own code on their own machine.
+
+    Args:
+        policy: Left aside, whole.
+    """
+    with tempfile.TemporaryDirectory(prefix="auricle-lock-") as name:
+        description = {"sandbox": "none (own code)", "limits": "none", "system_calls": "unfiltered"}
+        yield Lock((), description, Path(name), None)
 
 
 @contextlib.contextmanager

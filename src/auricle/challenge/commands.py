@@ -1,0 +1,171 @@
+"""`auricle check` and `auricle run` as commands of their own, with an encoder behind locks.
+
+Whoever judges never imports the encoder room: the commands start it, and what they start as the
+encoder's interpreter is a program that puts it behind locks first. They are told apart from a
+stranger's files by ``-P``: nothing is imported from the folder where they start.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from auricle.challenge.environment import Environment
+from auricle.challenge.processes import Bounds, Outcome, clean_environment, run_bounded
+from auricle.challenge.submission import Submission
+from auricle.challenge.verdicts import Problem, Verdict, shown
+from auricle.files import data_home, make_folder
+from auricle.sandbox.policy import GIBI, Policy
+from auricle.sandbox.wrap import Lock
+
+_TIMED_OUT = re.compile(
+    r"\bdid not (finish|answer|end)\b.*\bwithin [0-9.]+ s\b|was not reached", re.S
+)
+
+
+VERDICT_OF_ERROR = {
+    "EncoderTimeoutError": Verdict.TIME_LIMIT,
+    "EncoderContractError": Verdict.CONTRACT_BROKEN,
+    "EncoderLoadError": Verdict.ENCODER_FAILED,
+    "EncoderCrashError": Verdict.ENCODER_FAILED,
+}
+"""What the names of auricle's errors mean for a submission."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """Folders of one examination; ``home`` is a data home whose only own part is features."""
+
+    folder: Path
+
+    @property
+    def submission(self) -> Path:
+        """The unpacked submission."""
+        return self.folder / "submission"
+
+    @property
+    def environment(self) -> Path:
+        """Its environment."""
+        return self.folder / "environment"
+
+    @property
+    def logs(self) -> Path:
+        """Output of every command."""
+        return self.folder / "logs"
+
+    @property
+    def runs(self) -> Path:
+        """Runs that were judged."""
+        return self.folder / "runs"
+
+    def make_home(self) -> Path:
+        """A data home with the machine's shards and nothing that was ever computed."""
+        home = make_folder(self.folder / "home")
+        for name in ("shards", "index"):
+            link = home / name
+            if not link.is_symlink():
+                link.symlink_to(make_folder(data_home() / name), target_is_directory=True)
+        return home
+
+
+def encoder_policy(
+    environment: Environment, folder: Path, *, gpu: bool, memory_bytes: int = 16 * GIBI
+) -> Policy:
+    """The locks of an encoder that is judged: its Python, its environment, its files, a scratch."""
+    return Policy(
+        readable=(*environment.readable(), folder),
+        folder=folder,
+        environment=environment.variables,
+        memory_bytes=memory_bytes,
+        gpu=gpu,
+        tools=gpu,  # what compiles kernels for a GPU needs a compiler
+    )
+
+
+def run_auricle(
+    words: Sequence[str],
+    *,
+    name: str,
+    workplace: Workplace,
+    bounds: Bounds,
+    home: Path | None = None,
+) -> Outcome:
+    """Run one auricle command in a process of its own, with an empty folder to start in.
+
+    Args:
+        words: The command's words, ``--json`` among them.
+        name: What its output files are called.
+        workplace: Where they lie.
+        bounds: When it is ended.
+        home: The data home; a fresh one with the machine's shards when None.
+    """
+    changes = {"AURICLE_HOME": str(home or workplace.make_home())}
+    return run_bounded(
+        [sys.executable, "-P", "-m", "auricle", *words],
+        bounds=bounds,
+        logs=workplace.logs,
+        name=name,
+        folder=make_folder(workplace.folder / "start"),
+        environment=clean_environment(**changes),
+    )
+
+
+def encoder_words(submission: Submission, folder: Path, lock: Lock, python: Path) -> list[str]:
+    """ENCODER for a command line: which file, which arguments, which interpreter."""
+    words = [submission.encoder_in(folder), "--encoder-python", str(lock.python(python))]
+    if submission.arguments:
+        words += ["--encoder-args", submission.arguments_json()]
+    return words
+
+
+def parse_answer(outcome: Outcome) -> dict[str, Any] | None:
+    """The JSON object that a command printed; None where it printed none."""
+    try:
+        answer = json.loads(outcome.stdout)
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def explain_failure(
+    outcome: Outcome, lock: Lock, *, what: str, verdict: Verdict = Verdict.ENCODER_FAILED
+) -> Problem:
+    """Why a command gave no good answer, as one typed problem.
+
+    Args:
+        outcome: How it ended.
+        lock: The encoder's locks, which know about memory.
+        what: What was being done, e.g. ``the smoke run``.
+        verdict: For everything that has no verdict of its own.
+    """
+    if outcome.stopped is Verdict.DISK_LIMIT:
+        return Problem(outcome.stopped, f"During {what} more disk was filled than a run may.")
+    if lock.was_out_of_memory():
+        return Problem(
+            Verdict.MEMORY_LIMIT, f"During {what} the encoder used up all memory that it may."
+        )
+    if outcome.stopped is Verdict.TIME_LIMIT:
+        return Problem(
+            outcome.stopped, f"During {what} the limit of {outcome.wall_s:.0f} s was reached."
+        )
+    answer = parse_answer(outcome) or {}
+    error = answer.get("error")
+    message = str(error.get("message", "")) if isinstance(error, Mapping) else ""
+    if isinstance(error, Mapping):
+        verdict = VERDICT_OF_ERROR.get(str(error.get("type")), verdict)
+    text = message or _error_sentence(outcome.stderr) or outcome.tail()
+    if _TIMED_OUT.search(text):
+        verdict = Verdict.TIME_LIMIT
+    lines = "\n".join(shown(line, 400) for line in text.splitlines()[:30])
+    return Problem(verdict, f"During {what}: {lines or f'exit code {outcome.code}'}")
+
+
+def _error_sentence(stderr: str) -> str:
+    """What follows ``error:`` in a command's output, its quotes included."""
+    place = stderr.rfind("error: ")
+    return stderr[place + len("error: ") :].strip() if place >= 0 else ""

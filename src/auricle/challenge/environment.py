@@ -1,0 +1,249 @@
+"""The fetch stage: a virtual environment from ``requirements.txt``, and the encoder made once.
+
+This is the only stage with a network, and it sees no data. The environment inherits the packages
+of auricle's own (torch is two gigabytes, and the same version for all is fairer); what a submission
+asks for in another version is installed over them. Afterwards everything is read-only, and hashed.
+
+On disk::
+
+    environment/venv    the virtual environment
+    environment/home    HOME of the encoder: what it fetched lies in its caches
+    environment/build   for pip alone, removed afterwards
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import sysconfig
+import venv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from auricle.challenge.processes import Bounds, Outcome, clean_environment, run_bounded
+from auricle.challenge.submission import Submission
+from auricle.challenge.verdicts import Problem, Verdict, shown
+from auricle.files import make_folder, sha256_file, sha256_json
+from auricle.sandbox.policy import GIBI, Policy, own_python_paths
+from auricle.sandbox.wrap import Lock, Locks
+
+ENCODER_ROOM = Path(__file__).resolve().parents[1] / "encoder"
+_CONSTRUCT = Path(__file__).resolve().parent / "construct.py"
+_PIP_VARIABLES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CERT", "PIP_DEFAULT_TIMEOUT")
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLimits:
+    """What the fetch stage may take."""
+
+    install_s: float = 1800.0
+    construct_s: float = 1800.0
+    disk_bytes: int = 40 * GIBI
+    memory_bytes: int = 16 * GIBI
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A submission's environment."""
+
+    folder: Path
+    variables: Mapping[str, str]
+    """Environment variables of the encoder when it is judged."""
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return self.folder / "venv" / "bin" / "python"
+
+    def readable(self) -> tuple[Path, ...]:
+        """What the encoder's process needs to see, beside the submission."""
+        children = tuple(sorted(ENCODER_ROOM.glob("child*.py")))
+        return (*own_python_paths(), *children, self.folder)
+
+
+class EnvironmentFailedError(Exception):
+    """The environment could not be made; carries the problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+def build_environment(
+    submission: Submission,
+    folder: Path,
+    *,
+    into: Path,
+    locks: Locks,
+    limits: FetchLimits,
+    logs: Path,
+) -> Environment:
+    """Install a submission's requirements and construct its encoder once.
+
+    Args:
+        submission: Its declaration.
+        folder: Its files.
+        into: The environment's folder; it must not exist.
+        locks: How strangers' code is locked in.
+        limits: What all this may take.
+        logs: Folder for the output of pip and of the encoder.
+
+    Raises:
+        EnvironmentFailedError: The requirements or the encoder's construction failed.
+    """
+    environment = Environment(into, _offline_variables(into))
+    for name in ("home", "build"):
+        make_folder(into / name)
+    venv.EnvBuilder(symlinks=True, with_pip=False).create(into / "venv")
+    _inherit_packages(into / "venv")
+    policy = Policy(
+        readable=(*environment.readable(), _CONSTRUCT, folder),
+        writable=(into,),
+        folder=folder,
+        network=True,
+        tools=True,
+        memory_bytes=limits.memory_bytes,
+        file_bytes=limits.disk_bytes,
+        environment=_online_variables(into),
+    )
+    with locks(policy) as lock:
+        if (folder / "requirements.txt").is_file():
+            words = ["-m", "pip", "install", "--no-input", "--no-cache-dir"]
+            words += ["--disable-pip-version-check", "-r", "requirements.txt"]
+            bounds = Bounds(limits.install_s, into, limits.disk_bytes)
+            done = _locked(environment, lock, words, bounds=bounds, place=(folder, logs, "install"))
+            _judge(done, lock, "requirements.txt could not be installed")
+        order = _construction(submission, folder)
+        words = [str(_CONSTRUCT), str(ENCODER_ROOM), json.dumps(order)]
+        bounds = Bounds(limits.construct_s, into, limits.disk_bytes)
+        done = _locked(environment, lock, words, bounds=bounds, place=(folder, logs, "construct"))
+        _judge(done, lock, f"{submission.encoder} could not be constructed")
+    shutil.rmtree(into / "build", ignore_errors=True)
+    return environment
+
+
+def _locked(
+    environment: Environment,
+    lock: Lock,
+    words: list[str],
+    *,
+    bounds: Bounds,
+    place: tuple[Path, Path, str],
+) -> Outcome:
+    folder, logs, name = place
+    variables = dict(os.environ)  # a participant's own caches serve a participant's own code
+    if lock.prefix:
+        variables = clean_environment(**_online_variables(environment.folder))
+    return run_bounded(
+        [*lock.prefix, str(environment.python), *words],
+        bounds=bounds,
+        logs=logs,
+        name=name,
+        folder=folder,
+        environment=variables,
+    )
+
+
+def _judge(done: Outcome, lock: Lock, what: str) -> None:
+    if done.stopped is None and done.code == 0:
+        return
+    tail = "\n".join(shown(line, 300) for line in done.tail().splitlines())
+    if done.stopped is Verdict.TIME_LIMIT:
+        problem = Problem(done.stopped, f"{what}: it did not end within {done.wall_s:.0f} s.")
+    elif done.stopped is not None:
+        problem = Problem(done.stopped, f"{what}: it filled more disk than it may.")
+    elif lock.was_out_of_memory():
+        problem = Problem(Verdict.MEMORY_LIMIT, f"{what}: it used up all memory that it may.")
+    else:
+        problem = Problem(
+            Verdict.ENVIRONMENT_FAILED, f"{what} (exit code {done.code}). The last lines:\n{tail}"
+        )
+    raise EnvironmentFailedError(problem)
+
+
+def _construction(submission: Submission, folder: Path) -> dict[str, Any]:
+    path = folder / submission.encoder_file
+    return {
+        "op": "load",
+        "shown": submission.encoder_file,
+        "path": str(path),
+        "module": None,
+        "folders_first": [str(path.parent)],
+        "folders_last": [str(folder)],
+        "class_name": submission.encoder.partition(":")[2] or None,
+        "arguments": submission.arguments,
+        "device": "cpu",
+        "threads": 1,
+    }
+
+
+def _inherit_packages(folder: Path) -> None:
+    """Put our own packages behind the environment's: found there only if not installed in it."""
+    site = next(folder.glob("lib/python*/site-packages"))
+    own = dict.fromkeys(sysconfig.get_path(key) for key in ("purelib", "platlib"))
+    (site / "inherited.pth").write_text("\n".join(own) + "\n", encoding="utf-8")
+
+
+def _offline_variables(folder: Path) -> dict[str, str]:
+    return {
+        "HOME": str(folder / "home"),
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "PATH": f"{folder / 'venv' / 'bin'}:/usr/local/bin:/usr/bin:/bin",
+    }
+
+
+def _online_variables(folder: Path) -> dict[str, str]:
+    variables = _offline_variables(folder) | {"TMPDIR": str(folder / "build")}
+    del variables["HF_HUB_OFFLINE"], variables["TRANSFORMERS_OFFLINE"]
+    for name in _PIP_VARIABLES:  # an index with a password in its address stays here
+        if name in os.environ and "@" not in os.environ[name]:
+            variables[name] = os.environ[name]
+    return variables
+
+
+def freeze_environment(environment: Environment) -> dict[str, Any]:
+    """Facts about a finished environment for the receipt: its hash and its packages' versions.
+
+    A stranger's code wrote it, so links are noted but never followed, and only plain files read.
+    """
+    digest = hashlib.sha256()
+    count = 0
+    for base, folders, names in os.walk(environment.folder, followlinks=False):
+        folders.sort()
+        for name in sorted([*names, *(f for f in folders if Path(base, f).is_symlink())]):
+            path = Path(base, name)
+            relative = os.fsencode(path.relative_to(environment.folder))
+            mode = path.lstat().st_mode
+            if stat.S_ISLNK(mode):
+                content = f"link {os.fsencode(path.readlink()).hex()}"
+            elif stat.S_ISREG(mode) and not name.endswith(".pyc"):
+                content = f"file {sha256_file(path)}"
+            else:
+                continue
+            count += 1
+            digest.update(b"%s\0%s\n" % (relative, content.encode()))
+    inherited = _versions(list(dict.fromkeys(map(sysconfig.get_path, ("purelib", "platlib")))))
+    own = _versions([str(path) for path in environment.folder.glob("venv/lib/*/site-packages")])
+    files = digest.hexdigest()
+    return {
+        "sha256": sha256_json({"files": files, "inherited": inherited}),
+        "files": count,
+        "installed": own,
+        "inherited": inherited,
+    }
+
+
+def _versions(folders: list[str]) -> dict[str, str]:
+    """Versions by the names of metadata folders: nothing of a stranger's is parsed."""
+    found = {}
+    for distribution in (p for folder in folders for p in sorted(Path(folder).glob("*.dist-info"))):
+        name, _, version = distribution.name.removesuffix(".dist-info").partition("-")
+        found[shown(name, 80)] = shown(version, 40)
+    return found

@@ -1,0 +1,216 @@
+"""The stages of an examination, shared by `pack` (one's own code) and `verify` (a stranger's).
+
+Each takes what earlier stages made and gives a `Stage`; which ones are made, and behind which
+locks, is the caller's choice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from auricle.challenge.commands import (
+    Workplace,
+    encoder_policy,
+    encoder_words,
+    explain_failure,
+    parse_answer,
+    run_auricle,
+)
+from auricle.challenge.environment import (
+    Environment,
+    EnvironmentFailedError,
+    FetchLimits,
+    build_environment,
+    freeze_environment,
+)
+from auricle.challenge.processes import Bounds
+from auricle.challenge.rules import CARD_BYTES
+from auricle.challenge.submission import Submission
+from auricle.challenge.verdicts import Problem, Stage, Verdict, judged, shown
+from auricle.sandbox.policy import GIBI
+from auricle.sandbox.wrap import Locks
+
+STAGES = (
+    *("archive", "manifest", "report", "declaration"),
+    *("environment", "contract", "memory", "smoke"),
+)
+_MEMORY_CHECKS = ("memory_training_batch", "memory_longest_clip")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How an encoder is tried."""
+
+    device: str = "auto"
+    gpu: bool = False
+    """Whether the encoder's locks let a GPU through."""
+    memory_bytes: int = 16 * GIBI
+    """Main memory of the encoder's process."""
+    check_limit_s: float = 90.0
+    smoke_suite: str = "synth-keyword"
+    """One task is enough to see encoding, training and answering go through."""
+    smoke_settings: tuple[str, ...] = ("train.steps=20",)
+    smoke_limit_s: float = 1800.0
+    batch_limit_s: float = 120.0
+    disk_bytes: int = 50 * GIBI
+    """What one run may fill."""
+    fetch: FetchLimits = field(default_factory=FetchLimits)
+
+
+@dataclass(slots=True)
+class Trial:
+    """An encoder on trial: from its files to a smoke run."""
+
+    submission: Submission
+    folder: Path
+    workplace: Workplace
+    locks: Locks
+    settings: Settings
+    environment: Environment | None = None
+    environment_facts: dict[str, Any] = field(default_factory=dict)
+    locks_facts: dict[str, str] = field(default_factory=dict)
+    check: dict[str, Any] | None = None
+    scores: dict[str, Any] | None = None
+
+    def build(self) -> Stage:
+        """The environment stage."""
+        try:
+            self.environment = build_environment(
+                self.submission,
+                self.folder,
+                into=self.workplace.environment,
+                locks=self.locks,
+                limits=self.settings.fetch,
+                logs=self.workplace.logs,
+            )
+        except EnvironmentFailedError as error:
+            return judged("environment", [error.problem])
+        self.environment_facts = freeze_environment(self.environment)
+        count = len(self.environment_facts["installed"])
+        return judged("environment", [], f"{count} packages installed; the encoder was constructed")
+
+    def examine(self) -> Stage:
+        """The contract stage: `auricle check`."""
+        assert self.environment is not None
+        policy = encoder_policy(
+            self.environment,
+            self.folder,
+            gpu=self.settings.gpu,
+            memory_bytes=self.settings.memory_bytes,
+        )
+        with self.locks(policy) as lock:
+            self.locks_facts = lock.description
+            words = encoder_words(self.submission, self.folder, lock, self.environment.python)
+            limit_s = self.settings.check_limit_s
+            outcome = run_auricle(
+                ["check", *words, "--json", "--time-limit", f"{limit_s:g}", *self._device()],
+                name="check",
+                workplace=self.workplace,
+                bounds=Bounds(limit_s * 2 + 60, self.workplace.folder, self.settings.disk_bytes),
+            )
+            answer = parse_answer(outcome)
+            if answer is None or not isinstance(answer.get("checks"), list):
+                what = "the check of the contract"
+                return judged("contract", [explain_failure(outcome, lock, what=what)])
+            self.check = answer
+            problems = self._contract_problems(answer, out_of_memory=lock.was_out_of_memory())
+        passed = sum(check.get("passed") is True for check in answer["checks"])
+        return judged("contract", problems, f"{passed} checks passed")
+
+    def _contract_problems(self, answer: dict[str, Any], *, out_of_memory: bool) -> list[Problem]:
+        problems = []
+        for check in answer["checks"]:
+            if not check.get("required", True) or check.get("passed") is True:
+                continue
+            name, message = shown(str(check.get("name")), 60), str(check.get("message"))
+            text = "\n".join(shown(line, 600) for line in message.splitlines()[:40])
+            verdict = (
+                Verdict.CONTRACT_BROKEN if check.get("passed") is False else Verdict.TIME_LIMIT
+            )
+            problems.append(Problem(verdict, f"{name}: {text}"))
+        if problems and out_of_memory:
+            message = f"The encoder used up all {self.settings.memory_bytes} bytes that it may."
+            problems.insert(0, Problem(Verdict.MEMORY_LIMIT, message))
+        if not problems and answer.get("passed") is not True:
+            problems.append(Problem(Verdict.CONTRACT_BROKEN, "The check did not pass."))
+        return problems
+
+    def measure(self) -> Stage:
+        """The memory stage: what the check measured against the card's 24 GB."""
+        if self.check is None:
+            return Stage("memory", None, note="not measured: the check gave no answer")
+        checks = {check.get("name"): check for check in self.check["checks"]}
+        found = [checks[name] for name in _MEMORY_CHECKS if name in checks]
+        problems = [
+            Problem(Verdict.MEMORY_LIMIT, shown(str(check.get("message")), 600))
+            for check in found
+            if check.get("passed") is False
+        ]
+        if problems:
+            return judged("memory", problems)
+        peak = self.check.get("peak_memory_bytes")
+        size = f"{peak / 1e9:.1f} GB" if isinstance(peak, int | float) else "an unknown amount"
+        if any(check.get("passed") is None for check in found) or not found:
+            note = f"no verdict without a GPU; growth in main memory as an estimate: {size}"
+            return Stage("memory", None, note=note)
+        return judged("memory", [], f"{size} at most, of {CARD_BYTES / 1e9:.0f} GB")
+
+    def smoke(self) -> Stage:
+        """The smoke stage: a whole run with few steps."""
+        settings = [word for each in self.settings.smoke_settings for word in ("--set", each)]
+        stage, self.scores = self.run(
+            "smoke", self.settings.smoke_suite, settings, limit_s=self.settings.smoke_limit_s
+        )
+        return stage
+
+    def run(
+        self, name: str, suite: str, words: list[str], *, limit_s: float
+    ) -> tuple[Stage, dict[str, Any] | None]:
+        """A run from an empty scratch, its encoder behind locks.
+
+        Returns:
+            The stage, and the run's scores where it finished.
+        """
+        assert self.environment is not None
+        policy = encoder_policy(
+            self.environment,
+            self.folder,
+            gpu=self.settings.gpu,
+            memory_bytes=self.settings.memory_bytes,
+        )
+        with self.locks(policy) as lock:
+            self.locks_facts = lock.description
+            encoder = encoder_words(self.submission, self.folder, lock, self.environment.python)
+            limit = ["--batch-timeout", f"{self.settings.batch_limit_s:g}"]
+            out = ["--out", str(self.workplace.runs / name)]
+            outcome = run_auricle(
+                [
+                    "run",
+                    *encoder,
+                    "--suite",
+                    suite,
+                    *words,
+                    *limit,
+                    *out,
+                    "--json",
+                    *self._device(),
+                ],
+                name=name,
+                workplace=self.workplace,
+                bounds=Bounds(limit_s, self.workplace.folder, self.settings.disk_bytes),
+            )
+            answer = parse_answer(outcome)
+            scores = answer.get("scores") if answer else None
+            if outcome.stopped or outcome.code not in (0, 3) or not isinstance(scores, dict):
+                return judged(name, [explain_failure(outcome, lock, what=f"the {name} run")]), None
+        problems = [
+            Problem(Verdict.RUN_FAILED, f"{shown(task, 60)}: {shown(str(score['failure']), 600)}")
+            for task, score in scores["tasks"].items()
+            if score.get("failure")
+        ]
+        return judged(name, problems, f"{len(scores['tasks'])} tasks answered and scored"), scores
+
+    def _device(self) -> list[str]:
+        return ["--device", self.settings.device]
