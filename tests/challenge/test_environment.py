@@ -1,0 +1,219 @@
+"""The fetch stage: strangers' build scripts and constructors run behind locks, within bounds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auricle.challenge.commands import encoder_policy
+from auricle.challenge.environment import (
+    Environment,
+    EnvironmentFailedError,
+    FetchLimits,
+    build_environment,
+    freeze_environment,
+)
+from auricle.challenge.submission import Submission
+from auricle.challenge.verdicts import Verdict
+from auricle.sandbox.wrap import no_locks, wrap
+
+pytestmark = pytest.mark.slow
+
+ENCODER = "import torch\nclass MyEncoder(torch.nn.Module):\n    output_dim = 4\n"
+BACKEND = """
+import base64, hashlib, os, sys, time, zipfile
+
+def attempt(action):
+    try:
+        print("GOT", action(), file=sys.stderr)
+    except BaseException as error:
+        print("failed", error, file=sys.stderr)
+
+{code}
+
+def build_wheel(folder, config=None, metadata=None):
+    name = "evil-1.0-py3-none-any.whl"
+    files = {{
+        "evil/__init__.py": b"",
+        "evil.pth": {pth!r},
+        "evil-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\\nName: evil\\nVersion: 1.0\\n",
+        "evil-1.0.dist-info/WHEEL": (
+            b"Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
+        ),
+    }}
+    record = "".join(f"{{n}},," + chr(10) for n in [*files, "evil-1.0.dist-info/RECORD"])
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
+        for path, data in files.items():
+            wheel.writestr(path, data)
+        wheel.writestr("evil-1.0.dist-info/RECORD", record)
+    return name
+"""
+PROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+[project]
+name = "evil"
+version = "1.0"
+"""
+
+
+def declaration(**changes: Any) -> Submission:
+    return Submission.model_construct(encoder="encoder.py:MyEncoder", arguments={}, **changes)
+
+
+def submission(tmp_path: Path, code: str, *, pth: bytes = b"", encoder: str = ENCODER) -> Path:
+    """A submission whose requirement builds itself with a program of its own."""
+    folder = tmp_path / "work" / "submission"
+    (folder / "evil").mkdir(parents=True)
+    (folder / "encoder.py").write_text(encoder)
+    if code or pth:
+        (folder / "requirements.txt").write_text("./evil\n")
+        (folder / "evil" / "backend.py").write_text(BACKEND.format(code=code, pth=pth))
+        (folder / "evil" / "pyproject.toml").write_text(PROJECT)
+    return folder
+
+
+LIMITS = FetchLimits(install_s=120, construct_s=120, disk_bytes=1 << 30, memory_bytes=2 << 30)
+
+
+def build(folder: Path, limits: FetchLimits = LIMITS, locks: Any = wrap) -> Environment:
+    return build_environment(
+        declaration(),
+        folder,
+        into=folder.parent / "environment",
+        locks=locks,
+        limits=limits,
+        logs=folder.parent / "logs",
+    )
+
+
+def log_of(folder: Path) -> str:
+    return "".join(path.read_text(errors="replace") for path in (folder.parent / "logs").iterdir())
+
+
+def verdict_of(folder: Path, limits: FetchLimits = LIMITS) -> Verdict:
+    with pytest.raises(EnvironmentFailedError) as caught:
+        build(folder, limits)
+    return caught.value.problem.verdict
+
+
+@pytest.mark.usefixtures("bubblewrap")
+def test_a_build_script_sees_nothing_of_the_machine(
+    tmp_path: Path, machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "SECRET")
+    code = f"""
+for path in ("{machine}/shards/labels.json", "{machine}/other/submission/encoder.py",
+             "/etc/shadow", "/proc/1/environ"):
+    attempt(lambda: open(path).read())
+attempt(lambda: os.environ["HF_TOKEN"])
+attempt(lambda: open("{machine}/metrics.py", "w"))
+attempt(lambda: open(os.path.dirname(os.__file__) + "/sitecustomize.py", "w"))
+attempt(lambda: os.kill({os.getpid()}, 9))
+"""
+    folder = submission(tmp_path, code, pth=f"import os; open('{machine}/x', 'w')".encode())
+    environment = build(folder)
+    assert "SECRET" not in log_of(folder)
+    assert "root:" not in log_of(folder)
+    assert freeze_environment(environment)["installed"] == {"evil": "1.0"}
+
+
+@pytest.mark.usefixtures("bubblewrap")
+def test_an_encoder_may_replace_its_interpreter_and_is_still_locked(
+    tmp_path: Path, machine: Path
+) -> None:
+    script = f"#!/bin/sh\\ncat {machine}/shards/labels.json /etc/shadow\\n"
+    code = (
+        "import os, sys, torch\nclass MyEncoder(torch.nn.Module):\n    output_dim = 4\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        os.unlink(sys.executable)\n"
+        f"        open(sys.executable, 'w').write('{script}')\n"
+        "        os.chmod(sys.executable, 0o6755)\n"
+    )
+    folder = submission(tmp_path, "", encoder=code)
+    environment = build(folder)
+    assert environment.python.stat().st_mode & 0o7777 == 0o755
+    with wrap(encoder_policy(environment, folder, gpu=False)) as lock:
+        done = subprocess.run(
+            [lock.python(environment.python)], capture_output=True, text=True, check=False
+        )
+    assert "SECRET" not in done.stdout
+    assert "root:" not in done.stdout
+
+
+@pytest.mark.usefixtures("bubblewrap")
+@pytest.mark.parametrize(
+    ("code", "limits", "verdict"),
+    [
+        ("time.sleep(600)", replace(LIMITS, install_s=6), Verdict.TIME_LIMIT),
+        ("sys.exit('no wheel today')", LIMITS, Verdict.ENVIRONMENT_FAILED),
+        (
+            "out = open(sys.prefix + '/big', 'wb')\nfor _ in range(3000): out.write(bytes(1 << 17))"
+            "\nout.flush(); time.sleep(60)",
+            replace(LIMITS, disk_bytes=100 << 20),
+            Verdict.DISK_LIMIT,
+        ),
+        (
+            "for number in range(3000):\n"
+            "    with open(f'{sys.prefix}/big{number}', 'wb') as out: out.write(bytes(1 << 17))\n"
+            "time.sleep(60)",
+            replace(LIMITS, disk_bytes=100 << 20),
+            Verdict.DISK_LIMIT,
+        ),
+        ("x = []\nwhile True: x.append(bytearray(1 << 24))", LIMITS, Verdict.MEMORY_LIMIT),
+    ],
+    ids=["sleeps", "fails", "one big file", "many files", "memory"],
+)
+def test_a_build_script_meets_its_bounds(
+    code: str, limits: FetchLimits, verdict: Verdict, tmp_path: Path
+) -> None:
+    assert verdict_of(submission(tmp_path, code), limits) is verdict
+
+
+@pytest.mark.usefixtures("bubblewrap")
+def test_a_constructor_that_fails_is_quoted(tmp_path: Path) -> None:
+    code = ENCODER + "    def __init__(self):\n        raise ValueError('weights are gone')\n"
+    with pytest.raises(EnvironmentFailedError, match=r"could not be constructed(?s:.*)are gone"):
+        build(submission(tmp_path, "", encoder=code))
+
+
+@pytest.mark.usefixtures("bubblewrap")
+def test_what_the_constructor_fetched_is_kept_for_the_judged_run(tmp_path: Path) -> None:
+    code = (
+        "import os, torch\nclass MyEncoder(torch.nn.Module):\n    output_dim = 4\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        home = os.environ['HOME']\n        open(home + '/weights', 'w').write('w')\n"
+        "        assert 'HF_HUB_OFFLINE' not in os.environ\n"
+    )
+    environment = build(submission(tmp_path, "", encoder=code))
+    assert (environment.folder / "home" / "weights").read_text() == "w"
+    assert environment.variables["HOME"] == str(environment.folder / "home")
+    assert environment.variables["HF_HUB_OFFLINE"] == "1"
+    assert not (environment.folder / "build").exists()
+
+
+def test_an_own_encoder_is_built_without_locks(tmp_path: Path) -> None:
+    environment = build(submission(tmp_path, ""), locks=no_locks)
+    assert environment.python.exists()
+
+
+def test_hashing_an_environment_follows_no_link_and_waits_for_no_pipe(tmp_path: Path) -> None:
+    folder = tmp_path / "environment"
+    (folder / "venv" / "lib" / "python3" / "site-packages").mkdir(parents=True)
+    (folder / "venv" / "link").symlink_to("/etc/shadow")
+    (folder / "venv" / "folder").symlink_to("/")
+    os.mkfifo(folder / "venv" / "pipe")
+    (folder / "venv" / "file").write_text("x")
+    environment = Environment(folder, {})
+    before = freeze_environment(environment)
+    assert before["files"] == 3
+    (folder / "venv" / "link").unlink()
+    (folder / "venv" / "link").symlink_to("/etc/passwd")
+    assert freeze_environment(environment)["sha256"] != before["sha256"]
