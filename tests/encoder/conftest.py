@@ -1,16 +1,35 @@
 """Encoders written into a temporary folder, started, and ended with the test."""
 
+import importlib.util
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+import auricle
 from auricle.encoder.host import EncoderProcess
 from auricle.encoder.load import parse_encoder
 
 HEAD = "import os, sys, time\nimport numpy as np\nimport torch\n\n"
+
+
+@pytest.fixture(scope="session")
+def child_module() -> Callable[[str], ModuleType]:
+    """Load a file of the child by path, as the child does; it is no module of auricle."""
+
+    def load(name: str) -> ModuleType:
+        path = Path(auricle.__file__).parent / "encoder" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from auricle.encoder.contract import Encoded
 from auricle.encoder.host import EncoderProcess, probe_audio
+from auricle.encoder.load import parse_encoder
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LENGTHS = [1, 159, 640, 641, 16_000, 37_123]
@@ -16,14 +18,27 @@ def chirp(num_samples: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def encode(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., list[Encoded]]:
-    from auricle.encoder.load import parse_encoder
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Any]]:
+    """Start each encoder once."""
+    started: dict[str, EncoderProcess] = {}
 
-    log = tmp_path_factory.mktemp("log") / "log"
-    process = EncoderProcess(parse_encoder(request.param), log_path=log).start()
-    request.addfinalizer(process.close)
+    def get(text: str) -> EncoderProcess:
+        if text not in started:
+            log = tmp_path_factory.mktemp("log") / "log"
+            started[text] = EncoderProcess(parse_encoder(text), log_path=log)
+            started[text].load()
+        return started[text]
+
+    yield get
+    for process in started.values():
+        process.close()
+
+
+@pytest.fixture
+def encode(
+    request: pytest.FixtureRequest, processes: Callable[[str], EncoderProcess]
+) -> Callable[..., list[Encoded]]:
+    process = processes(request.param)
     return lambda *audio: process.encode(audio, labels=[str(len(a)) for a in audio])
 
 

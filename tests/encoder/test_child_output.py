@@ -1,21 +1,18 @@
-"""`child_output.py` is loaded by path here, as the child does; it is no module of auricle."""
-
-import importlib.util
-from pathlib import Path
+from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-import auricle
+Load = Callable[[str], ModuleType]
 
-_PATH = Path(auricle.__file__).parent / "encoder" / "child_output.py"
-_SPEC = importlib.util.spec_from_file_location("child_output", _PATH)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-child_output = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(child_output)
+
+@pytest.fixture
+def child_output(child_module: Load) -> ModuleType:
+    return child_module("child_output")
+
 
 X = torch.ones(2, 3, 4)
 
@@ -39,18 +36,18 @@ X = torch.ones(2, 3, 4)
         (X.to_sparse(), "layout torch.sparse_coo"),
     ],
 )
-def test_what_is_no_output_is_described(output: Any, says: str) -> None:
+def test_what_is_no_output_is_described(child_output: ModuleType, output: Any, says: str) -> None:
     with pytest.raises(child_output.BadOutputError, match=says):
         child_output.unpack(output, 2)
 
 
-def test_a_list_of_windows_is_padded_and_masked() -> None:
+def test_a_list_of_windows_is_padded_and_masked(child_output: ModuleType) -> None:
     features, mask = child_output.unpack([X[0], X[1, :1]], 2)
     assert features.tolist() == [X[0].tolist(), [[1] * 4, [0] * 4, [0] * 4]]
     assert mask.tolist() == [[1, 1, 1], [1, 0, 0]]
 
 
-def test_numpy_arrays_are_tensors() -> None:
+def test_numpy_arrays_are_tensors(child_output: ModuleType) -> None:
     features, mask = child_output.unpack((np.ones((2, 3, 4)), np.ones((2, 3))), 2)
     assert features.shape == (2, 3, 4)
     assert mask.shape == (2, 3)

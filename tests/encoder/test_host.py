@@ -97,6 +97,7 @@ def test_every_allowed_form_of_output_is_read(start: Start, write_encoder: Write
         assert first[0].tolist() == [0, 1, 2, 3], form
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("returned", "dtype"), [("double", "float32"), ("half", "float16"), ("bfloat16", "bfloat16")]
 )
@@ -126,6 +127,7 @@ def test_what_the_contract_forbids_is_named_with_its_window(
         start(write_encoder(forward))
 
 
+@pytest.mark.slow
 def test_an_encoder_of_one_argument_gets_the_audio_alone(start: Start, tmp_path: Path) -> None:
     path = tmp_path / "one.py"
     path.write_text(
@@ -144,6 +146,7 @@ def test_an_exception_is_quoted_without_lines_of_ours(start: Start, write_encode
     assert "child.py" not in e.value.quoted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("act", "says"),
     [
@@ -178,6 +181,7 @@ def test_a_hang_ends_at_the_limit_and_names_the_windows(start: Start, write_enco
     assert is_gone(process.info.pid)
 
 
+@pytest.mark.slow
 def test_what_an_encoder_started_ends_with_it(start: Start, write_encoder: Write) -> None:
     init = "import subprocess\nself.helper = subprocess.Popen(['sleep', '1000'])"
     process = start(
@@ -189,6 +193,7 @@ def test_what_an_encoder_started_ends_with_it(start: Start, write_encoder: Write
     assert is_gone(helper)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "noise", ["b'x' * 100", "b'\\x00\\x00\\x00\\x02[]'", "b'\\x00\\x00\\x00\\x09{\"ok\":1} '"]
 )
@@ -219,11 +224,13 @@ def test_prints_go_to_the_log_and_not_into_the_protocol(
     assert "error" in log
 
 
+@pytest.mark.slow
 def test_standard_input_is_empty(start: Start, write_encoder: Write) -> None:
     forward = "assert sys.stdin.read() == ''\n" + FRAMES
     encode(start(write_encoder(forward)), WINDOW)
 
 
+@pytest.mark.slow
 def test_auricle_is_in_neither_modules_nor_environment(
     start: Start, write_encoder: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,6 +245,7 @@ def test_auricle_is_in_neither_modules_nor_environment(
     encode(start(write_encoder(forward)), WINDOW)
 
 
+@pytest.mark.slow
 def test_a_judged_environment_is_exactly_what_is_handed_in(
     start: Start, write_encoder: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,6 +256,7 @@ def test_a_judged_environment_is_exactly_what_is_handed_in(
     encode(start(path, isolation=clean), WINDOW)
 
 
+@pytest.mark.slow
 def test_global_random_numbers_start_anew_in_each_batch(start: Start, write_encoder: Write) -> None:
     forward = """
     import random
@@ -258,11 +267,13 @@ def test_global_random_numbers_start_anew_in_each_batch(start: Start, write_enco
     assert np.array_equal(encode(process, WINDOW), encode(process, WINDOW))
 
 
+@pytest.mark.slow
 def test_the_threads_are_those_asked_for(start: Start, write_encoder: Write) -> None:
     forward = "return torch.full((1, 1, 4), float(torch.get_num_threads()))"
     assert encode(start(write_encoder(forward), threads=2), WINDOW)[0][0, 0] == 2
 
 
+@pytest.mark.slow
 def test_a_batch_must_have_windows_and_labels(start: Start) -> None:
     process = start("noise")
     for audio, labels in (([], []), ([WINDOW], []), ([WINDOW[:0]], ["empty"])):
@@ -312,6 +323,7 @@ def parent(tmp_path: Path, encoder: str, how: str) -> subprocess.Popen[str]:
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["main", "thread"])
 def test_the_child_and_its_helpers_die_with_a_killed_parent(
     write_encoder: Write, tmp_path: Path, how: str
@@ -341,6 +353,7 @@ def test_an_unwritable_log_is_a_sentence(start: Start, tmp_path: Path) -> None:
         start("logmel")
 
 
+@pytest.mark.slow
 def test_a_forged_answer_is_checked_like_any_other(start: Start, write_encoder: Write) -> None:
     forged = json.dumps({"ok": True, "features": {"shape": [1, 9, 4], "dtype": "float32"}})
     forward = f"""
@@ -351,10 +364,11 @@ def test_a_forged_answer_is_checked_like_any_other(start: Start, write_encoder: 
             except OSError: pass
     {FRAMES}
     """
-    with pytest.raises(EncoderContractError, match="valid description of its features"):
+    with pytest.raises(EncoderContractError, match="valid description of its arrays"):
         encode(start(write_encoder(forward)), WINDOW)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", ["os.ftruncate(n, 0)", "os.ftruncate(n, 4)"])
 def test_a_shrunken_features_file_is_nonsense(start: Start, write_encoder: Write, act: str) -> None:
     forward = f"""

@@ -14,6 +14,8 @@ from auricle.encoder.host import EncoderInfo, EncoderProcess
 from auricle.encoder.identity import argument_files, hash_files
 from auricle.errors import EncoderLoadError
 
+pytestmark = pytest.mark.slow  # each test starts processes that import torch
+
 SOURCE = """
 import json
 from pathlib import Path

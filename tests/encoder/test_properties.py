@@ -29,12 +29,14 @@ def test_an_encoder_with_a_right_mask_has_both(measure: Measure) -> None:
     assert [p.shape for p in found.probes] == [(48, 4), (100, 4)]
 
 
+@pytest.mark.slow
 def test_an_encoder_without_a_mask_is_not_padding_invariant(measure: Measure) -> None:
     found = measure("return x, None")
     assert (found.padding_invariant, found.batch_invariant) == (False, True)
     assert found.padding_difference is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("amount", "invariant"), [(0.5e-3, True), (2e-3, False)])
 def test_the_tolerance_is_a_thousandth_of_the_rms(
     measure: Measure, amount: float, invariant: bool
@@ -46,11 +48,13 @@ def test_the_tolerance_is_a_thousandth_of_the_rms(
     assert found.padding_difference == pytest.approx(amount, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_normalising_over_the_batch_is_not_batch_invariant(measure: Measure) -> None:
     found = measure("return x - x.mean(), kept")
     assert (found.padding_invariant, found.batch_invariant) == (False, False)
 
 
+@pytest.mark.slow
 def test_one_frame_a_second_and_a_fixed_number_of_frames_have_a_rate(measure: Measure) -> None:
     slow = "n = -(-audio.shape[1] // 16000)\nreturn torch.ones(len(audio), n, 4), None"
     assert measure(slow).frame_rate_hz == 1

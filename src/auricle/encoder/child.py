@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import inspect
 import json
 import os
 import random
@@ -24,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 _HERE = Path(__file__).resolve().parent
-import child_import  # type: ignore[import-not-found]  # noqa: E402  found beside this file
+import child_find  # type: ignore[import-not-found]  # noqa: E402  found beside this file
+import child_import  # type: ignore[import-not-found]  # noqa: E402
 import child_output  # type: ignore[import-not-found]  # noqa: E402
 
 if Path(sys.path[0]).resolve() == _HERE:  # this folder's names are not for the encoder to see
@@ -32,14 +32,6 @@ if Path(sys.path[0]).resolve() == _HERE:  # this folder's names are not for the 
 
 _LENGTH = struct.Struct(">I")
 _MAX_TEXT = 20_000
-
-
-class RefusalError(Exception):
-    """A sentence for the user instead of a traceback; ``kind`` names the error class."""
-
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__(text)
-        self.kind = kind
 
 
 class Child:
@@ -56,14 +48,18 @@ class Child:
 
     def serve(self) -> None:
         """Read orders, answer each."""
-        orders = {"load": self.load, "encode": self.encode, "report": self.report}
+        orders = {
+            "load": self.load,
+            "encode": self.encode,
+            "report": self.report,
+            "sums": self.sums,
+        }
         while True:
             request = json.loads(self._read(_LENGTH.unpack(self._read(_LENGTH.size))[0]))
             try:
                 answer = {"ok": True, **orders[request["op"]](request)}
-            except (RefusalError, child_output.BadOutputError) as refusal:
-                kind = getattr(refusal, "kind", "contract")
-                answer = {"ok": False, "stage": self.stage, "kind": kind, "text": str(refusal)}
+            except child_find.RefusalError as refusal:
+                answer = {"ok": False, "stage": self.stage, "kind": "load", "text": str(refusal)}
             except BaseException as error:  # SystemExit too: the encoder must not end us unheard
                 answer = {"ok": False, "stage": self.stage, **_describe(error)}
             self._write(answer)
@@ -94,6 +90,7 @@ class Child:
         torch.set_num_threads(request["threads"])
         with contextlib.suppress(RuntimeError):
             torch.set_num_interop_threads(1)
+        baseline = _resident_bytes("VmRSS:")
         self.stage = "device"
         self.device = torch.device(request["device"])
         torch.empty(1, device=self.device)
@@ -101,20 +98,19 @@ class Child:
         child_import.start_recording()
         self.stage = "import"
         module = child_import.import_encoder(request)
-        factory = _find_class(module, request)
+        factory = child_find.find_class(module, request)
         name = getattr(factory, "__name__", type(factory).__name__)
-        _check_arguments(factory, name, request["arguments"])
+        child_find.check_arguments(factory, name, request["arguments"])
         self.stage = "construct"
         encoder = factory(**request["arguments"])
         if not isinstance(encoder, torch.nn.Module):
-            raise RefusalError(
-                "load",
-                f"{name} makes a {_type_name(encoder)}; an encoder is a torch.nn.Module: write "
+            raise child_find.RefusalError(
+                f"{name} makes a {type(encoder).__name__}; an encoder is a torch.nn.Module: write "
                 f"'class {name}(torch.nn.Module):' and call super().__init__() first.",
             )
         self.encoder = encoder.to(self.device)
         self._freeze()
-        self.arguments_taken = _positional_arguments(self.encoder.forward)
+        self.arguments_taken = child_find.positional_arguments(self.encoder.forward)
         output_dim = getattr(self.encoder, "output_dim", None)
         with contextlib.suppress(TypeError, AttributeError):
             output_dim = output_dim.__index__()  # type: ignore[union-attr]
@@ -122,7 +118,7 @@ class Child:
             "class_name": name,
             "output_dim": output_dim if type(output_dim) is int else None,
             "output_dim_seen": _short(repr(getattr(self.encoder, "output_dim", None))),
-            "resident_bytes": _peak_resident_bytes(),
+            "baseline_bytes": baseline,
         }
 
     def _freeze(self) -> None:
@@ -149,12 +145,22 @@ class Child:
             torch.cuda.reset_peak_memory_stats(self.device)
         with torch.no_grad(), torch.autocast(device_type=self.device.type, enabled=False):
             given = (batch, mask) if self.arguments_taken > 1 else (batch,)
-            features, kept = child_output.unpack(self.encoder(*given), len(audio))
-        answer: dict[str, Any] = child_output.send(features, kept, self.features)
-        answer["resident_bytes"] = _peak_resident_bytes()
+            output = self.encoder(*given)
+        answer: dict[str, Any] = {}
+        try:
+            answer = child_output.send(*child_output.unpack(output, len(audio)), self.features)
+        except child_output.BadOutputError as bad:
+            answer["bad_output"] = {"rule": bad.rule, "seen": _short(str(bad))}
+        answer["resident_bytes"] = _resident_bytes("VmHWM:")
         answer["device_bytes"] = torch.cuda.max_memory_reserved(self.device) if on_cuda else None
         answer["training"] = any(module.training for module in self.encoder.modules())
         return answer
+
+    def sums(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Sums of the parameters and of the buffers: they must not change."""
+        self.stage = "sums"
+        named = {"parameters": self.encoder.parameters(), "buffers": self.encoder.buffers()}
+        return {name: [_sum(tensor) for tensor in tensors] for name, tensors in named.items()}
 
     def report(self, request: dict[str, Any]) -> dict[str, Any]:
         """Say what was opened and imported; after this nothing more is recorded."""
@@ -162,68 +168,6 @@ class Child:
         number = sum(_size(parameter) for parameter in self.encoder.parameters())
         files: dict[str, Any] = child_import.recorded(request["also"])
         return {"num_parameters": number, **files}
-
-
-def _find_class(module: Any, request: dict[str, Any]) -> Any:
-    shown = request["shown"]
-    wanted = request["class_name"]
-    names = [name for name in dir(module) if not name.startswith("_")]
-    seen = [name for name in names if isinstance(getattr(module, name), type)]
-    if wanted is not None:
-        if not hasattr(module, wanted):
-            there = ", ".join(seen) or "none"
-            raise RefusalError("load", f"{shown} has no class {wanted}. Classes seen: {there}.")
-        return getattr(module, wanted)
-    ending = {name: getattr(module, name) for name in names if name.endswith("Encoder")}
-    classes = {name: value for name, value in ending.items() if isinstance(value, type)}
-    own = {n: c for n, c in classes.items() if c.__module__ == module.__name__}
-    # A file may also only import its encoder, as XARES-LLM allows; then that one is meant.
-    found = list({id(value): value for value in (own or classes or ending).values()}.values())
-    if len(found) == 1:
-        return found[0]
-    if found:
-        offers = ", ".join(f"{shown}:{name}" for name in (own or classes or ending))
-        raise RefusalError(
-            "load",
-            f"{shown} has {len(found)} classes whose name ends in 'Encoder'. Say which one: "
-            f"{offers} (a leading underscore hides a class that is only a building block).",
-        )
-    own_names = [n for n in seen if getattr(module, n).__module__ == module.__name__]
-    example = f", or name the class: {shown}:{own_names[0]}" if own_names else ""
-    raise RefusalError(
-        "load",
-        f"{shown} has no class whose name ends in 'Encoder'. Classes seen: "
-        f"{', '.join(own_names or seen) or 'none'}. Rename the encoder's class{example}.",
-    )
-
-
-def _check_arguments(factory: Any, name: str, arguments: dict[str, Any]) -> None:
-    if not callable(factory):
-        raise RefusalError("load", f"What should be the encoder's class is a {name}: {factory!r}.")
-    try:
-        signature = inspect.signature(factory)
-    except (TypeError, ValueError):
-        return
-    try:
-        signature.bind(**arguments)
-    except TypeError as error:
-        raise RefusalError(
-            "load",
-            f"{name}{signature} cannot be constructed with the arguments "
-            f"{_short(json.dumps(arguments))}: {error}. Give them as JSON: "
-            "--encoder-args '{\"name\": value}'.",
-        ) from None
-
-
-def _positional_arguments(forward: Any) -> int:
-    try:
-        parameters = inspect.signature(forward).parameters.values()
-    except (TypeError, ValueError):
-        return 2
-    if any(parameter.kind == parameter.VAR_POSITIONAL for parameter in parameters):
-        return 2
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(parameter.kind in kinds for parameter in parameters)
 
 
 def _be_repeatable(device: Any, seed: int) -> None:
@@ -274,24 +218,27 @@ def _size(parameter: Any) -> int:
         return 0
 
 
-def _type_name(value: object) -> str:
-    return type(value).__name__
+def _sum(tensor: Any) -> str:
+    import torch
+
+    try:
+        return float(tensor.detach().abs().sum(dtype=torch.float64)).hex()
+    except (ValueError, RuntimeError, TypeError):  # lazy, complex, quantised
+        return "unknown"
 
 
 def _short(text: str) -> str:
     return text if len(text) <= 500 else f"{text[:500]}..."
 
 
-def _peak_resident_bytes() -> int | None:
-    """High-water mark of this program's memory; Linux's getrusage would count our parent's too."""
+def _resident_bytes(line: str) -> int | None:
+    """This program's memory now (VmRSS) or at its peak (VmHWM).
+
+    Linux's getrusage is no good for it: it counts the process that started this one too.
+    """
     with contextlib.suppress(OSError, ValueError, IndexError):
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-        return int(status.split("VmHWM:")[1].split()[0]) * 1024
-    with contextlib.suppress(ImportError):
-        import resource
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
+        return int(status.split(line)[1].split()[0]) * 1024
     return None
 
 

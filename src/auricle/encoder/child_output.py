@@ -14,6 +14,14 @@ from typing import Any
 class BadOutputError(Exception):
     """The encoder returned something that cannot be read as features; says what was seen."""
 
+    rule = "output"
+
+
+class BadDtypeError(BadOutputError):
+    """The features are numbers, but of a kind that features cannot be."""
+
+    rule = "dtype"
+
 
 def unpack(output: Any, batch_size: int) -> tuple[Any, Any]:
     """Split an encoder's return value into features [B, T', D] and mask or None."""
@@ -35,9 +43,9 @@ def unpack(output: Any, batch_size: int) -> tuple[Any, Any]:
     if mask is not None and not isinstance(mask, torch.Tensor):
         raise BadOutputError(f"features and, as mask, {_describe(mask)}")
     if not _is_floating(features):
-        raise BadOutputError(f"features of dtype {features.dtype}")
+        raise BadDtypeError(f"features of dtype {features.dtype}")
     if features.is_sparse or features.is_quantized:
-        raise BadOutputError(f"features with layout {features.layout} and dtype {features.dtype}")
+        raise BadDtypeError(f"features with layout {features.layout} and dtype {features.dtype}")
     return features, mask
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auricle.encoder.channel import MemoryFile
-from auricle.encoder.failures import nonsense
+from auricle.encoder.failures import clean, nonsense
 from auricle.errors import EncoderContractError
 
 SAMPLE_RATE = 16_000
@@ -88,29 +88,6 @@ def check_output_dim(value: object, seen: object) -> int:
     )
 
 
-def read_batch(
-    answer: dict[str, Any], store: MemoryFile, *, output_dim: int, windows: WindowNames
-) -> RawBatch:
-    """Check an answer's description, then copy exactly that out of the features file.
-
-    Raises:
-        EncoderContractError: A shape, dtype or size is not what the contract says.
-    """
-    features = _description(answer.get("features"))
-    if features is None or features.dtype not in FEATURE_DTYPES:
-        raise nonsense("an answer without a valid description of its features")
-    check_feature_shape(features.shape, output_dim=output_dim, windows=windows)
-    array = _copy(store, features, FEATURE_DTYPES[features.dtype], offset=0)
-    if answer.get("mask") is None:
-        return RawBatch(array, None, features.dtype)
-    mask = _description(answer["mask"])
-    if mask is None:
-        raise nonsense("an answer without a valid description of its mask")
-    check_mask_shape(mask.shape, features.shape, windows=windows)
-    values = _copy(store, mask, np.float64, offset=array.nbytes)
-    return RawBatch(array, check_mask_values(values, mask.dtype, windows=windows), features.dtype)
-
-
 class WindowNames(NamedTuple):
     """The windows of the batch that is judged."""
 
@@ -126,14 +103,54 @@ class WindowNames(NamedTuple):
         return name_windows([self.labels[row]], [self.lengths[row]])
 
 
-def check_feature_shape(shape: tuple[int, ...], *, output_dim: int, windows: WindowNames) -> None:
-    """Features must be [B, T', D] with T' from 1 to the number of samples.
+def read_batch(
+    answer: dict[str, Any], store: MemoryFile, *, output_dim: int, windows: WindowNames
+) -> RawBatch:
+    """Check an answer's description, then copy exactly that out of the features file.
+
+    Raises:
+        EncoderContractError: A form, shape, dtype or size is not what the contract says.
+    """
+    check_form(answer, windows=windows)
+    said = describe(answer.get("features"))
+    check_dimensions(said.shape, output_dim=output_dim, windows=windows)
+    check_frame_count(said.shape, windows=windows)
+    features = copy_features(said, store)
+    mask = None
+    if answer.get("mask") is not None:
+        said_mask = describe(answer["mask"])
+        check_mask_shape(said_mask.shape, said.shape, windows=windows)
+        values = copy_mask(said_mask, store, after=said)
+        check_mask_values(values, said_mask.dtype, windows=windows)
+        mask = values == 1
+        check_mask_keeps(mask, windows=windows)
+    return RawBatch(features, mask, said.dtype)
+
+
+def check_form(answer: dict[str, Any], *, windows: WindowNames) -> None:
+    """The encoder must have returned features and a mask at all.
+
+    Raises:
+        EncoderContractError: It returned something else.
+    """
+    bad = answer.get("bad_output")
+    if bad is None:
+        return
+    seen = clean(bad.get("seen", ""), 1_000) if isinstance(bad, dict) else "something unreadable"
+    raise EncoderContractError(
+        f"The encoder returned {seen} for {windows.all()}; (features, mask) or (features, None) is "
+        "expected, features being a float tensor [B, T', D]. Return exactly that from forward."
+    )
+
+
+def check_dimensions(shape: tuple[int, ...], *, output_dim: int, windows: WindowNames) -> None:
+    """Features must be [B, T', output_dim].
 
     Raises:
         EncoderContractError: They are not.
     """
-    batch_size, num_samples = len(windows.lengths), max(windows.lengths)
-    start = f"The encoder returned features of shape {list(shape)} for {windows.all()}"
+    batch_size = len(windows.lengths)
+    start = _seen_features(shape, windows)
     if len(shape) != 3:
         raise EncoderContractError(
             f"{start}; three dimensions [B, T', D] = [{batch_size}, frames, {output_dim}] are "
@@ -146,23 +163,36 @@ def check_feature_shape(shape: tuple[int, ...], *, output_dim: int, windows: Win
         )
     if shape[2] != output_dim:
         hint = (
-            " It looks transposed: return features.transpose(1, 2)."
+            "It looks transposed: return features.transpose(1, 2)."
             if shape[1] == output_dim
-            else f" Set self.output_dim = {shape[2]} or change the features' width."
+            else f"Set self.output_dim = {shape[2]} or change the features' width."
         )
         raise EncoderContractError(
-            f"{start}; the last dimension must be output_dim = {output_dim}.{hint}"
+            f"{start}; the last dimension must be output_dim = {output_dim}. {hint}"
         )
+
+
+def check_frame_count(shape: tuple[int, ...], *, windows: WindowNames) -> None:
+    """There must be a frame, and no more frames than samples.
+
+    Raises:
+        EncoderContractError: There is none, or there are more.
+    """
+    num_samples = max(windows.lengths)
     if shape[1] < 1:
         raise EncoderContractError(
-            f"{start}: no frame at all; at least one per window is expected. Pad short audio to "
-            "the shortest length that your model takes."
+            f"{_seen_features(shape, windows)}: no frame at all; at least one per window is "
+            "expected. Pad short audio to the shortest length that your model takes."
         )
     if shape[1] > num_samples:
         raise EncoderContractError(
-            f"{start}: more frames than the {num_samples} samples; return one frame per step of "
-            "time, [B, T', D]."
+            f"{_seen_features(shape, windows)}: more frames than the {num_samples} samples; return "
+            "one frame per step of time, [B, T', D]."
         )
+
+
+def _seen_features(shape: tuple[int, ...], windows: WindowNames) -> str:
+    return f"The encoder returned features of shape {list(shape)} for {windows.all()}"
 
 
 def check_mask_shape(
@@ -190,24 +220,30 @@ def check_mask_shape(
     )
 
 
-def check_mask_values(
-    values: NDArray[np.float64], dtype: str, *, windows: WindowNames
-) -> NDArray[np.bool_]:
-    """A mask's values must be exactly 0 or 1 and keep a frame of each window.
+def check_mask_values(values: NDArray[np.float64], dtype: str, *, windows: WindowNames) -> None:
+    """A mask's values must be exactly 0 or 1.
 
     Raises:
-        EncoderContractError: They are not.
+        EncoderContractError: One is not.
     """
-    kept: NDArray[np.bool_] = values == 1
-    strange = ~(kept | (values == 0))
-    if strange.any():
-        row, frame = (int(place) for place in np.argwhere(strange)[0])
-        raise EncoderContractError(
-            f"The encoder's mask ({dtype[:40]}) has the value {values[row, frame]:g} at frame "
-            f"{frame} of {windows.one(row)}; exactly 0 or 1 is expected, 1 = the frame counts. "
-            "Return a mask of decisions, e.g. mask > 0.5, not weights or -inf."
-        )
-    empty = ~kept.any(axis=1)
+    strange = ~((values == 0) | (values == 1))
+    if not strange.any():
+        return
+    row, frame = (int(place) for place in np.argwhere(strange)[0])
+    raise EncoderContractError(
+        f"The encoder's mask ({clean(dtype, 40)}) has the value {values[row, frame]:g} at frame "
+        f"{frame} of {windows.one(row)}; exactly 0 or 1 is expected, 1 = the frame counts. "
+        "Return a mask of decisions, e.g. mask > 0.5, not weights or -inf."
+    )
+
+
+def check_mask_keeps(mask: NDArray[np.bool_], *, windows: WindowNames) -> None:
+    """A mask must keep a frame of each window.
+
+    Raises:
+        EncoderContractError: It keeps none of one.
+    """
+    empty = ~mask.any(axis=1)
     if empty.any():
         row = int(np.argmax(empty))
         raise EncoderContractError(
@@ -215,7 +251,6 @@ def check_mask_values(
             "1 = the frame counts, 0 = it is padding: if your model marks padding with 1 (as "
             "PyTorch's key_padding_mask does), return ~mask."
         )
-    return kept
 
 
 def split_batch(batch: RawBatch, *, windows: WindowNames) -> list[Encoded]:
@@ -224,14 +259,18 @@ def split_batch(batch: RawBatch, *, windows: WindowNames) -> list[Encoded]:
     Raises:
         EncoderContractError: A frame that counts holds a NaN or an infinity.
     """
-    encoded = []
-    for row, frames in enumerate(batch.features):
-        kept = frames
-        if batch.mask is not None and not batch.mask[row].all():
-            kept = _keep(frames, batch.mask[row])
-        _check_finite(kept, batch.dtype, windows.one(row))
-        encoded.append(Encoded(kept, batch.dtype))
+    encoded = drop_masked(batch)
+    for row, one in enumerate(encoded):
+        check_finite(one.frames, one.dtype, windows.one(row))
     return encoded
+
+
+def drop_masked(batch: RawBatch) -> list[Encoded]:
+    """Each window's frames that count."""
+    return [
+        Encoded(frames if batch.mask is None else _keep(frames, batch.mask[row]), batch.dtype)
+        for row, frames in enumerate(batch.features)
+    ]
 
 
 def _keep(frames: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
@@ -239,7 +278,12 @@ def _keep(frames: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
     return frames[:count] if mask[:count].all() else frames[mask]
 
 
-def _check_finite(frames: NDArray[Any], dtype: str, window: str) -> None:
+def check_finite(frames: NDArray[Any], dtype: str, window: str) -> None:
+    """Frames that count must be finite.
+
+    Raises:
+        EncoderContractError: One holds a NaN or an infinity.
+    """
     if dtype == "float32":
         finite = np.isfinite(frames)
     else:  # the exponent's bits all set; on the bits, because numpy is slow on float16
@@ -257,15 +301,43 @@ def _check_finite(frames: NDArray[Any], dtype: str, window: str) -> None:
     )
 
 
-def _description(value: object) -> Description | None:
-    if not isinstance(value, dict):
-        return None
-    shape, dtype, num_bytes = value.get("shape"), value.get("dtype"), value.get("bytes")
-    if not isinstance(shape, list) or not isinstance(dtype, str) or len(shape) > 8:
-        return None
-    if any(type(side) is not int or not 0 <= side < 1 << 40 for side in shape):
-        return None
-    return Description(tuple(shape), dtype, num_bytes) if type(num_bytes) is int else None
+def describe(value: object) -> Description:
+    """Read an untrusted description of an array.
+
+    Raises:
+        EncoderContractError: It is none.
+    """
+    if isinstance(value, dict):
+        shape, dtype, num_bytes = value.get("shape"), value.get("dtype"), value.get("bytes")
+        if (
+            isinstance(shape, list)
+            and len(shape) <= 8
+            and all(type(side) is int and 0 <= side < 1 << 40 for side in shape)
+            and isinstance(dtype, str)
+            and type(num_bytes) is int
+        ):
+            return Description(tuple(shape), dtype, num_bytes)
+    raise nonsense("an answer without a valid description of its arrays")
+
+
+def copy_features(said: Description, store: MemoryFile) -> NDArray[Any]:
+    """Copy features of a checked shape out of the file.
+
+    Raises:
+        EncoderContractError: Their dtype is unknown or their bytes are not there.
+    """
+    if said.dtype not in FEATURE_DTYPES:
+        raise nonsense("features of an unknown dtype")
+    return _copy(store, said, FEATURE_DTYPES[said.dtype], offset=0)
+
+
+def copy_mask(said: Description, store: MemoryFile, *, after: Description) -> NDArray[np.float64]:
+    """Copy a mask of a checked shape, which lies after the features.
+
+    Raises:
+        EncoderContractError: Its bytes are not there.
+    """
+    return _copy(store, said, np.float64, offset=after.num_bytes)
 
 
 def _copy(store: MemoryFile, said: Description, dtype: Any, *, offset: int) -> NDArray[Any]:

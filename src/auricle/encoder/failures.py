@@ -41,14 +41,8 @@ def refusal(answer: dict[str, Any], doing: str) -> EncoderError:
     text = clean(answer.get("text", ""), _MAX_SENTENCE)
     quoted = clean(answer.get("traceback", ""))
     kind, stage = answer.get("kind"), answer.get("stage")
-    if kind not in ("contract", "load", "memory", "crash"):
+    if kind not in ("load", "memory", "crash"):
         return nonsense("an answer of no known kind")
-    if kind == "contract":
-        return EncoderContractError(
-            f"The encoder returned {text} for {doing.removeprefix('encoding ')}; (features, mask) "
-            "or (features, None) is expected, features being a float tensor [B, T', D]. Return "
-            "exactly that from forward."
-        )
     if kind == "load":
         return EncoderLoadError(text)
     if kind == "memory":

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from auricle.encoder.channel import MemoryFile
 from auricle.encoder.contract import (
     SAMPLE_RATE,
     Encoded,
-    RawBatch,
     WindowNames,
     check_output_dim,
     read_batch,
@@ -95,6 +95,7 @@ class EncoderProcess:
         self.batch_timeout_s = batch_timeout_s
         self.start_timeout_s = start_timeout_s
         self.usage = Usage(0.0, None, None)
+        self.baseline_bytes: int | None = None
         self.output_dim = 0
         self.class_name = ""
         self._log_path = log_path
@@ -147,14 +148,14 @@ class EncoderProcess:
             threads=self.threads,
             isolation=self._isolation,
         )
-        answer = self._child.ask(
-            self._load_order(),
-            timeout_s=self.start_timeout_s,
-            doing=f"starting {self.spec.text}",
-        )
-        self.usage = Usage(0.0, _count(answer.get("resident_bytes")), None)
-        self.class_name = clean(answer.get("class_name", ""), 100)
         try:
+            answer = self._child.ask(
+                self._load_order(),
+                timeout_s=self.start_timeout_s,
+                doing=f"starting {self.spec.text}",
+            )
+            self.baseline_bytes = _count(answer.get("baseline_bytes"))
+            self.class_name = clean(answer.get("class_name", ""), 100)
             seen = clean(answer.get("output_dim_seen", ""), 300)
             self.output_dim = check_output_dim(answer.get("output_dim"), seen)
         except BaseException:
@@ -176,28 +177,32 @@ class EncoderProcess:
         Raises:
             EncoderError: The encoder failed on this batch; the process is gone.
         """
-        raw, windows = self.encode_raw(audio, labels=labels)
         try:
+            answer, windows = self.ask_batch(audio, labels=labels)
+            raw = read_batch(
+                answer, self.features_file, output_dim=self.output_dim, windows=windows
+            )
             return split_batch(raw, windows=windows)
         except BaseException:
             self.close()
             raise
 
-    def encode_raw(
+    def ask_batch(
         self, audio: Sequence[NDArray[np.float32]], *, labels: Sequence[str], seed: int = 0
-    ) -> tuple[RawBatch, WindowNames]:
-        """Encode one batch, but keep its masked frames and leave its values unchecked.
+    ) -> tuple[dict[str, Any], WindowNames]:
+        """Have the child encode a batch, and judge nothing: the checker wants to see everything.
 
         Args:
             audio: As for `encode`.
             labels: As for `encode`.
             seed: For the global random generators of the child; a frozen encoder does not care.
 
+        Returns:
+            The child's untrusted answer, which describes what lies in `features_file`.
+
         Raises:
-            EncoderError: The encoder failed on this batch; the process is gone.
+            EncoderError: The child could not; it may live on.
         """
-        if self._child is None:
-            raise RuntimeError("the encoder has not been started")
         windows = WindowNames(labels, [len(samples) for samples in audio])
         if not windows.lengths or min(windows.lengths) < 1 or len(labels) != len(audio):
             raise ValueError("a batch needs windows of at least one sample, and a label for each")
@@ -211,23 +216,41 @@ class EncoderProcess:
             "lengths": list(windows.lengths),
             "seed": seed,
         }
-        try:
-            self._child.put_audio(batch)
-            answer = self._child.ask(
-                order, timeout_s=self.batch_timeout_s, doing=f"encoding {windows.all()}"
-            )
-            raw = read_batch(
-                answer, self._child.features, output_dim=self.output_dim, windows=windows
-            )
-        except BaseException:
-            self.close()
-            raise
+        child = self._running()
+        child.put_audio(batch)
+        answer = child.ask(order, timeout_s=self.batch_timeout_s, doing=f"encoding {windows.all()}")
         self.usage = Usage(
             time.monotonic() - started,
             _count(answer.get("resident_bytes")),
             _count(answer.get("device_bytes")),
         )
-        return raw, windows
+        return answer, windows
+
+    def parameter_sums(self) -> tuple[list[Any], list[Any]]:
+        """Sums of the encoder's parameters and of its buffers, as its process says.
+
+        Raises:
+            EncoderError: The child could not say.
+        """
+        answer = self._running().ask(
+            {"op": "sums"}, timeout_s=self.batch_timeout_s, doing="adding up its parameters"
+        )
+        return list(answer.get("parameters", [])), list(answer.get("buffers", []))
+
+    @property
+    def features_file(self) -> MemoryFile:
+        """Where the child lays a batch's features."""
+        return self._running().features
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has been started and nothing has ended it."""
+        return self._child is not None and self._child.is_open
+
+    def _running(self) -> ChildProcess:
+        if self._child is None:
+            raise RuntimeError("the encoder has not been started")
+        return self._child
 
     def log_tail(self) -> str:
         """The last lines that the encoder printed."""
@@ -257,9 +280,8 @@ class EncoderProcess:
         }
 
     def _identify(self, dtype: str) -> EncoderInfo:
-        assert self._child is not None
         own = [self.spec.target] if self.spec.kind != "module" else []
-        answer = self._child.ask(
+        answer = self._running().ask(
             {"op": "report", "also": own},
             timeout_s=self.batch_timeout_s,
             doing="saying which files it opened",
@@ -282,7 +304,7 @@ class EncoderProcess:
             files=files,
             packages=packages,
             python=python,
-            pid=self._child.pid,
+            pid=self._running().pid,
         )
 
 

@@ -123,6 +123,11 @@ class ChildProcess:
         self._closed = False
 
     @property
+    def is_open(self) -> bool:
+        """Whether it may still be asked."""
+        return not self._closed
+
+    @property
     def pid(self) -> int:
         """The child's process id."""
         return self._process.pid
@@ -133,7 +138,10 @@ class ChildProcess:
         self._audio.write(batch)
 
     def ask(self, order: dict[str, Any], *, timeout_s: float, doing: str) -> dict[str, Any]:
-        """Have the child do something; whatever goes wrong ends it.
+        """Have the child do something.
+
+        A child that is late, gone or talks nonsense is ended; one that only says that it could not
+        do it lives on, for the checker to ask it more.
 
         Args:
             order: The order.
@@ -163,7 +171,6 @@ class ChildProcess:
             raise
         if answer.get("ok") is True:
             return answer
-        self.close()
         raise refusal(answer, doing)
 
     def log_tail(self) -> str:

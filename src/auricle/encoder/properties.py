@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from auricle.encoder.contract import SAMPLE_RATE
-from auricle.encoder.host import EncoderProcess, probe_audio
+from auricle.encoder.contract import SAMPLE_RATE, Encoded
+from auricle.encoder.host import probe_audio
 
 TOLERANCE = 1e-3
 # Odd numbers of samples, because padding errors hide where a length is a multiple of the hop.
@@ -49,7 +49,16 @@ class Properties:
         }
 
 
-def measure_properties(process: EncoderProcess) -> Properties:
+class Encoder(Protocol):
+    """Whatever encodes batches; in a run that is an `EncoderProcess`."""
+
+    def encode(
+        self, audio: Sequence[NDArray[np.float32]], *, labels: Sequence[str]
+    ) -> list[Encoded]:
+        """Encode one batch."""
+
+
+def measure_properties(process: Encoder) -> Properties:
     """Encode a few fixed windows alone and in company: about half a minute of audio.
 
     Raises:
@@ -94,9 +103,7 @@ def difference_of(
     return worst if np.isfinite(worst) else None
 
 
-def _encode(
-    process: EncoderProcess, audio: Sequence[NDArray[np.float32]]
-) -> list[NDArray[np.float32]]:
+def _encode(process: Encoder, audio: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
     labels = [f"probe of {len(window) / SAMPLE_RATE:.2f} s" for window in audio]
     return [one.as_float32() for one in process.encode(audio, labels=labels)]
 

@@ -1,0 +1,241 @@
+"""`auricle check`: is it a valid encoder, how fast, how much memory, and what to mend.
+
+Every check has a name, a verdict and a sentence. Situations (one clip, silence, ...) fail when the
+encoder does not answer; rules (dimensions, mask values, ...) fail when any answer broke them; so
+one mistake is one failed check. Nothing takes longer than the time limit, whatever the encoder
+does; what was not reached has no verdict.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from auricle.encoder.behaviour import (
+    Sums,
+    check_frozen,
+    check_mask_meaning,
+    check_repeatability,
+    judge_standing_rules,
+    parameter_sums,
+)
+from auricle.encoder.contract import SAMPLE_RATE
+from auricle.encoder.examination import Examination
+from auricle.encoder.load import EncoderSpec
+from auricle.encoder.properties import TOLERANCE, Properties, measure_properties
+from auricle.encoder.rules import RULES
+from auricle.encoder.situations import (
+    BATCH_HINT,
+    HEAVY,
+    PADDING_HINT,
+    SITUATIONS,
+    windows_of,
+)
+from auricle.errors import EncoderError
+from auricle.progress import Progress, SilentProgress
+
+CARD_BYTES = 24 * 10**9
+POSITIONS = 8_192  # of the official decoder, SmolLM2-135M
+REQUIRED = (
+    *("load", "output_dim"),
+    *SITUATIONS,
+    *HEAVY,
+    *RULES,
+    *("determinism", "state", "eval_mode", "frozen"),
+)
+MEMORY = ("memory_training_batch", "memory_longest_clip")
+OPTIONAL = ("padding_invariant", "batch_invariant", "speed", *MEMORY)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One named check; ``passed`` is None where it was not reached or has no verdict here."""
+
+    name: str
+    passed: bool | None
+    message: str
+    required: bool
+    quoted: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """All checks of an encoder; ``passed`` needs every required one."""
+
+    encoder: str
+    passed: bool
+    checks: tuple[Check, ...]
+    properties: dict[str, Any]
+    frame_rate_hz: float | None
+    output_dim: int | None
+    realtime_factor: float | None
+    peak_memory_bytes: int | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as ``auricle check --json`` prints it."""
+        return {**asdict(self), "checks": [asdict(check) for check in self.checks]}
+
+
+def check_encoder(
+    spec: EncoderSpec,
+    *,
+    device: str = "cpu",
+    threads: int = 1,
+    time_limit_s: float = 90.0,
+    log_path: Path | None = None,
+    progress: Progress | None = None,
+) -> CheckReport:
+    """Check an encoder in a process of its own.
+
+    Args:
+        spec: From `parse_encoder`.
+        device: Where it computes.
+        threads: Threads of its number libraries.
+        time_limit_s: For everything together; the encoder is ended when it is over.
+        log_path: Where its output goes; a temporary file when None.
+        progress: Is told which check is being made.
+    """
+    with tempfile.TemporaryDirectory(prefix=".tmp-auricle-check-") as folder:
+        examination = Examination(
+            spec,
+            device=device,
+            threads=threads,
+            time_limit_s=time_limit_s,
+            log_path=log_path or Path(folder) / "encoder.log",
+        )
+        checkup = _Checkup(examination, device)
+        try:
+            checkup.run(progress or SilentProgress())
+        finally:
+            examination.process.close()
+    return checkup.report()
+
+
+class _Checkup:
+    """The order of the checks, and what they find beside verdicts."""
+
+    def __init__(self, examination: Examination, device: str) -> None:
+        self._exam = examination
+        self._on_gpu = device.startswith("cuda")
+        self._properties: Properties | None = None
+        self._realtime_factor: float | None = None
+        self._peak_bytes: int | None = None
+        self._sums: Sums = ([], [])
+
+    def run(self, progress: Progress) -> None:
+        steps: list[tuple[str, Callable[[], None]]] = [
+            *((name, partial(self._situation, name)) for name in SITUATIONS),
+            ("mask_meaning", partial(check_mask_meaning, self._exam)),
+            ("determinism", partial(check_repeatability, self._exam)),
+            ("frozen", self._check_frozen),
+            ("properties", self._measure),
+            *((name, partial(self._heavy, name)) for name in HEAVY),
+        ]
+        with progress.stage("checking the encoder", len(steps) + 1, "checks") as stage:
+            stage.note("load")
+            if self._exam.load():
+                self._sums = parameter_sums(self._exam)
+            stage.advance()
+            for name, step in steps:
+                stage.note(name)
+                step()
+                stage.advance()
+        judge_standing_rules(self._exam)
+
+    def report(self) -> CheckReport:
+        checks = tuple(self._verdict(name) for name in (*REQUIRED, *OPTIONAL))
+        properties = self._properties
+        return CheckReport(
+            encoder=self._exam.process.spec.text,
+            passed=all(check.passed is True for check in checks if check.required),
+            checks=checks,
+            properties={
+                "padding_invariant": properties.padding_invariant if properties else None,
+                "batch_invariant": properties.batch_invariant if properties else None,
+                "padding_difference": properties.padding_difference if properties else None,
+                "batch_difference": properties.batch_difference if properties else None,
+                "dtype": next(iter(self._exam.dtypes), None),
+            },
+            frame_rate_hz=properties.frame_rate_hz if properties else None,
+            output_dim=self._exam.process.output_dim or None,
+            realtime_factor=self._realtime_factor,
+            peak_memory_bytes=self._peak_bytes,
+        )
+
+    def _verdict(self, name: str) -> Check:
+        finding = self._exam.finding(name)
+        required = name in REQUIRED or (self._on_gpu and name in MEMORY)
+        if finding.problems:
+            return Check(name, False, "\n".join(finding.problems), required, finding.quoted)
+        if finding.reached:
+            return Check(name, True, finding.note or "As it should be.", required)
+        why = finding.why_missed or self._exam.gave_up or "Not reached within the time limit."
+        return Check(name, None, why, required)
+
+    def _check_frozen(self) -> None:
+        check_frozen(self._exam, self._sums)
+
+    def _situation(self, name: str) -> None:
+        self._exam.try_batch(name, windows_of(name))
+
+    def _measure(self) -> None:
+        exam = self._exam
+        names = ("padding_invariant", "batch_invariant")
+        if exam.gave_up or (not exam.process.is_running and not exam.restart()):
+            return
+        try:
+            self._properties = measure_properties(exam)
+        except EncoderError as error:
+            for name in names:
+                exam.misses(name, f"Not measured: {error}")
+            return
+        differences = (self._properties.padding_difference, self._properties.batch_difference)
+        for name, difference, hints in zip(
+            names, differences, (PADDING_HINT, BATCH_HINT), strict=True
+        ):
+            holds = difference is not None and difference <= TOLERANCE
+            seen = (
+                "the number of frames differs"
+                if difference is None
+                else f"the largest difference is {difference:.1e} of the RMS"
+            )
+            if holds:
+                exam.passes(name, f"Yes: {seen}.")
+            else:
+                exam.fails(name, f"No: {seen}, at most {TOLERANCE:g} is expected. {hints}")
+
+    def _heavy(self, name: str) -> None:
+        windows = windows_of(name)
+        outcome = self._exam.try_batch(name, windows)
+        if outcome is None:
+            return
+        process = self._exam.process
+        seconds = sum(map(len, windows.values())) / SAMPLE_RATE
+        if name == "training_batch":
+            self._realtime_factor = seconds / max(process.usage.wall_s, 1e-6)
+            self._exam.passes("speed", f"{self._realtime_factor:.0f} x real time.")
+        elif outcome.raw is not None and outcome.raw.features.shape[1] > POSITIONS:
+            self._exam.finding(name).note += (
+                f" More than the {POSITIONS} positions of the official decoder: such a clip cannot "
+                "be answered well. A lower frame rate would do."
+            )
+        self._memory(f"memory_{name}")
+
+    def _memory(self, name: str) -> None:
+        usage, baseline = self._exam.process.usage, self._exam.process.baseline_bytes
+        if usage.device_bytes is not None:
+            self._peak_bytes = max(self._peak_bytes or 0, usage.device_bytes)
+            text = f"{usage.device_bytes / 1e9:.2f} GB of the {CARD_BYTES / 1e9:.0f} GB card."
+            if usage.device_bytes <= CARD_BYTES:
+                self._exam.passes(name, text)
+            else:
+                self._exam.fails(name, f"{text} Work through long audio piece by piece.")
+        elif usage.resident_bytes is not None and baseline is not None:
+            growth = max(usage.resident_bytes - baseline, 0)
+            self._peak_bytes = max(self._peak_bytes or 0, growth)
+            estimate = f"No GPU here, so no verdict; on the CPU it took {growth / 1e9:.2f} GB."
+            self._exam.misses(name, estimate)

@@ -1,0 +1,243 @@
+"""Puts an encoder through situations within one deadline, restarting it after each death.
+
+A situation fails when the encoder does not answer it: it raises, exits, hangs or talks nonsense.
+What is wrong with an answer is a broken rule (`rules.py`). A situation for which there was no time
+neither passes nor fails.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auricle.encoder.contract import SAMPLE_RATE, Encoded
+from auricle.encoder.host import EncoderProcess
+from auricle.encoder.load import EncoderSpec
+from auricle.encoder.rules import Outcome, judge
+from auricle.errors import EncoderContractError, EncoderError, EncoderTimeoutError
+
+_SAME_ERRORS = 3
+_HANGS = 2
+_MARGIN_S = 1.0
+_TOO_LATE = "Not reached within the time limit."
+
+
+@dataclass(slots=True)
+class Finding:
+    """What is known about one check so far."""
+
+    problems: list[str] = field(default_factory=list)
+    quoted: str = ""
+    note: str = ""
+    why_missed: str = ""
+    reached: bool = False
+
+
+class Examination:
+    """One encoder under examination.
+
+    Args:
+        spec: The encoder.
+        device: Where it computes.
+        threads: Threads of its number libraries.
+        time_limit_s: For everything together.
+        log_path: Where its output goes.
+    """
+
+    def __init__(
+        self, spec: EncoderSpec, *, device: str, threads: int, time_limit_s: float, log_path: Path
+    ) -> None:
+        self.findings: dict[str, Finding] = {}
+        self.process = EncoderProcess(spec, device=device, threads=threads, log_path=log_path)
+        self.outcomes: dict[str, Outcome] = {}
+        self.dtypes: dict[str, str] = {}
+        self.training_seen = ""
+        self.load_s = 0.0
+        self.starts = 1
+        self.gave_up = ""
+        self._time_limit_s = time_limit_s
+        self._deadline = time.monotonic() + time_limit_s
+        self._hang_s = max(2.0, time_limit_s / 2)
+        self._errors: Counter[str] = Counter()
+        self._hangs = 0
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the deadline."""
+        return self._deadline - time.monotonic() - _MARGIN_S
+
+    def finding(self, name: str) -> Finding:
+        """The finding of a check, made when first asked for."""
+        return self.findings.setdefault(name, Finding())
+
+    def passes(self, name: str, note: str) -> None:
+        """A check was reached and nothing is wrong so far."""
+        finding = self.finding(name)
+        finding.reached = True
+        finding.note = finding.note or note
+
+    def fails(self, name: str, problem: str, quoted: str = "") -> None:
+        """A check found something wrong."""
+        finding = self.finding(name)
+        finding.reached = True
+        finding.quoted = finding.quoted or quoted
+        if problem not in finding.problems:
+            finding.problems.append(problem)
+
+    def misses(self, name: str, why: str) -> None:
+        """A check could not be made."""
+        finding = self.finding(name)
+        finding.why_missed = finding.why_missed or why
+
+    def load(self) -> bool:
+        """Load the encoder for the first time."""
+        started = time.monotonic()
+        self.process.start_timeout_s = max(1.0, self.left_s)
+        try:
+            self.process.load()
+        except EncoderContractError as error:
+            self.passes("load", "The encoder can be imported and constructed.")
+            self.fails("output_dim", str(error))
+        except EncoderError as error:
+            self.fails("load", str(error), error.quoted)
+        else:
+            self.load_s = time.monotonic() - started
+            self.passes("load", f"{self.process.class_name} was loaded in {self.load_s:.1f} s.")
+            self.passes("output_dim", f"The features are {self.process.output_dim} wide.")
+            return True
+        self.gave_up = "The encoder could not be loaded, so this was not tried."
+        return False
+
+    def restart(self) -> bool:
+        """Start the encoder anew, unless there is no time or no point left."""
+        self.process.close()
+        if not self.gave_up and self.left_s < 1.2 * self.load_s + 1:
+            self.gave_up = _TOO_LATE
+        if self.gave_up:
+            return False
+        self.process.start_timeout_s = self.left_s
+        self.starts += 1
+        try:
+            self.process.load()
+        except EncoderError as error:
+            self.gave_up = f"The encoder could not be started a second time: {error}"
+            return False
+        return True
+
+    def try_batch(
+        self, name: str, windows: dict[str, NDArray[np.float32]], *, seed: int = 0
+    ) -> Outcome | None:
+        """Have a batch encoded as the situation of this name.
+
+        Args:
+            name: The check that fails if the encoder does not answer.
+            windows: The batch, each window by its name.
+            seed: For the child's global random generators.
+
+        Returns:
+            What the rules say of the answer; None if there is none.
+        """
+        if not self._is_ready(name):
+            return None
+        timeout_s = self._limit_call()
+        audio = list(windows.values())
+        try:
+            answer, names = self.process.ask_batch(audio, labels=list(windows), seed=seed)
+            outcome = judge(answer, self.process, names)
+        except EncoderTimeoutError as error:
+            self._timed_out(name, timeout_s, error)
+            return None
+        except EncoderError as error:
+            self._broke(name, error)
+            return None
+        self._hang_s = self._time_limit_s / 4  # the first answer may take longer than others
+        self._collect(name, outcome)
+        self.outcomes.setdefault(name, outcome)
+        return outcome
+
+    def encode(
+        self, audio: Sequence[NDArray[np.float32]], *, labels: Sequence[str]
+    ) -> list[Encoded]:
+        """As `EncoderProcess.encode`, within the deadline.
+
+        Raises:
+            EncoderError: The encoder failed on this batch.
+        """
+        self._limit_call()
+        return self.process.encode(audio, labels=labels)
+
+    def _limit_call(self) -> float:
+        timeout_s = max(0.1, min(self.left_s, self._hang_s))
+        self.process.batch_timeout_s = timeout_s
+        return timeout_s
+
+    def frames_of(
+        self, name: str, windows: dict[str, NDArray[np.float32]], *, seed: int = 0
+    ) -> list[NDArray[np.float32]] | None:
+        """As `try_batch`, but only the windows' frames, masked ones too; None if there are none."""
+        outcome = self.try_batch(name, windows, seed=seed)
+        return outcome.all_frames if outcome is not None else None
+
+    def _is_ready(self, name: str) -> bool:
+        if not self.gave_up and self.left_s < 0.2:
+            self.gave_up = f"{_TOO_LATE} Give it longer with --time-limit."
+        if self.gave_up or (not self.process.is_running and not self.restart()):
+            self.misses(name, self.gave_up)
+            return False
+        return True
+
+    def _timed_out(self, name: str, timeout_s: float, error: EncoderTimeoutError) -> None:
+        if timeout_s < self._hang_s:
+            self.misses(
+                name, f"Not finished when the time limit was over, after {timeout_s:.0f} s."
+            )
+            return
+        self.fails(
+            name,
+            f"The encoder did not finish within {timeout_s:.0f} s and was ended; an answer is "
+            "expected. Look for an endless loop or a lock; if it is only slow, give it longer with "
+            "--time-limit.",
+            error.quoted,
+        )
+        self._hangs += 1
+        if self._hangs >= _HANGS:
+            self.gave_up = f"Not tried, because the encoder hung {_HANGS} times."
+
+    def _broke(self, name: str, error: EncoderError) -> None:
+        cause = error.quoted.strip().rpartition("\n")[2] or str(error).partition(" while ")[0]
+        self._errors[cause] += 1
+        first = next((n for n, f in self.findings.items() if f.quoted and cause in f.quoted), None)
+        if first is None or first == name:
+            self.fails(name, str(error), error.quoted)
+        else:
+            self.fails(name, f"{str(error).split(' Mend it')[0]} The same as under {first}.")
+        if self._errors[cause] >= _SAME_ERRORS:
+            self.gave_up = f"Not tried, because the encoder failed {_SAME_ERRORS} times alike."
+
+    def _collect(self, name: str, outcome: Outcome) -> None:
+        self.passes(name, _count_frames(outcome))
+        for rule in outcome.judged:
+            self.finding(rule).reached = True
+        for rule, problem in outcome.problems.items():
+            self.fails(rule, problem)
+        if outcome.dtype:
+            self.dtypes.setdefault(outcome.dtype, outcome.windows.all())
+        if outcome.training and not self.training_seen:
+            self.training_seen = outcome.windows.all()
+
+
+def _count_frames(outcome: Outcome) -> str:
+    frames = outcome.frames
+    if frames is None:
+        return "The encoder answers; what it returns breaks a rule below."
+    counts: Sequence[str] = [
+        f"{len(one)} for {length / SAMPLE_RATE:.3g} s"
+        for one, length in zip(frames, outcome.windows.lengths, strict=True)
+    ]
+    return f"Frames: {', '.join(dict.fromkeys(counts))}."

@@ -1,0 +1,12 @@
+"""Returns lengths where a mask is expected."""
+
+import torch
+from frames import cut
+
+
+class ZooEncoder(torch.nn.Module):
+    output_dim = 4
+
+    def forward(self, audio, mask):
+        features, kept = cut(audio, mask)
+        return features, kept.sum(1)

@@ -1,0 +1,11 @@
+"""Loses the batch dimension of a batch of one."""
+
+import torch
+from frames import cut
+
+
+class ZooEncoder(torch.nn.Module):
+    output_dim = 4
+
+    def forward(self, audio, mask):
+        return cut(audio, mask)[0].squeeze(0), None

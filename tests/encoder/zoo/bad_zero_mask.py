@@ -1,0 +1,12 @@
+"""A mask that keeps nothing."""
+
+import torch
+from frames import cut
+
+
+class ZooEncoder(torch.nn.Module):
+    output_dim = 4
+
+    def forward(self, audio, mask):
+        features, kept = cut(audio, mask)
+        return features, torch.zeros_like(kept)

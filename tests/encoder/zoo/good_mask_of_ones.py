@@ -1,0 +1,12 @@
+"""Says that padding counts too."""
+
+import torch
+from frames import cut
+
+
+class ZooEncoder(torch.nn.Module):
+    output_dim = 4
+
+    def forward(self, audio, mask):
+        features, kept = cut(audio, mask)
+        return features, torch.ones_like(kept)
