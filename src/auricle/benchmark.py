@@ -18,6 +18,7 @@ import torch
 from auricle.catalog.recipe import BLOCK, MINI_DECODER, is_official, mode_of
 from auricle.data.clips import Window
 from auricle.data.fetch import fetch
+from auricle.data.recall import LockedAudio
 from auricle.data.tables import AskedClip
 from auricle.encoder.host import EncoderInfo, EncoderProcess
 from auricle.encoder.properties import Properties, measure_properties
@@ -42,6 +43,8 @@ from auricle.runs.manifest import (
     start_manifest,
 )
 from auricle.runs.predictions import Prediction, finished_chunks, join_chunks, write_chunk
+from auricle.runs.report import write_report
+from auricle.runs.report_floor import find_floor
 from auricle.runs.rescore import score_run
 from auricle.synth.make import make_shards
 
@@ -98,6 +101,9 @@ def run(
                 work.answer(name, answerer)
             with work.clock("score"):
                 scores = score_run(folder)
+            with work.clock("report"):
+                audio = LockedAudio(data.test_lock(), home=job.home)
+                write_report(folder, audio=audio, floor=find_floor(folder))
     return RunResult(folder, scores)
 
 

@@ -47,6 +47,8 @@ class RunOptions:
     """The encoder's constructor arguments as a JSON object."""
     encoder_python: str | None = None
     """Interpreter of the encoder's process; None = ours."""
+    trust_remote_code: bool = False
+    """Whether an ``hf:`` model may run the code that comes with it."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, ..."""
     workers: int | None = None
@@ -160,7 +162,10 @@ def resolve(encoder: str, suite: str, options: RunOptions) -> Job:
         recipe=recipe,
         base_recipe=chosen.base,
         encoder=parse_encoder(
-            encoder, arguments=options.encoder_args, python=options.encoder_python
+            encoder,
+            arguments=options.encoder_args,
+            python=options.encoder_python,
+            trust_remote_code=options.trust_remote_code,
         ),
         options=options,
         seed=first(options.seed, chosen.seed, DEFAULT_SEED),

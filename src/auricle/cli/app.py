@@ -16,7 +16,10 @@ import typer
 from rich.console import Console
 
 from auricle import __version__
+from auricle.cli import board as board_commands
 from auricle.cli import catalog as catalog_commands
+from auricle.cli import challenge as challenge_commands
+from auricle.cli import check as check_commands
 from auricle.cli import data as data_commands
 from auricle.cli import run as run_commands
 from auricle.cli import scores as score_commands
@@ -39,9 +42,12 @@ app = typer.Typer(
     ),
 )
 run_commands.register(app)
+check_commands.register(app)
 score_commands.register(app)
 catalog_commands.register(app)
 app.add_typer(data_commands.app, name="data")
+challenge_commands.register(app)
+app.add_typer(board_commands.app, name="board")
 
 
 def _show_version(value: bool) -> None:

@@ -16,6 +16,40 @@ _ENCODER = typer.Argument(
 )
 
 
+_SUITE = typer.Option(
+    "smoke", "--suite", help="A suite, a task, or a YAML file; see 'auricle suites'."
+)
+_OUT = typer.Option(Path("runs"), "--out", help="Folder of all runs.")
+_SEED = typer.Option(None, "--seed", help="Seed of the draws and the initial weights; default: 42.")
+_SETTINGS = typer.Option(
+    [], "--set", metavar="NAME=VALUE", help="Override a recipe field, e.g. train.steps=500."
+)
+_ENCODER_ARGS = typer.Option(
+    None, "--encoder-args", metavar="JSON", help="Constructor arguments as a JSON object."
+)
+_ENCODER_PYTHON = typer.Option(
+    None, "--encoder-python", metavar="PATH", help="Python that has the encoder's packages."
+)
+_TRUST_REMOTE_CODE = typer.Option(
+    False, "--trust-remote-code", help="Let an hf: model run the code that comes with it."
+)
+_PRECISION = typer.Option(None, "--precision", help="float32 (reference mode) or bf16 (fast mode).")
+_DEVICE = typer.Option("auto", "--device", help="auto, cpu, cuda, cuda:1.")
+_WORKERS = typer.Option(
+    None, "--workers", help="Threads that decode and compute; default: all cores."
+)
+_ENCODE_BUDGET = typer.Option(
+    None, "--encode-budget", metavar="SECONDS", help="Padded audio in one encode batch."
+)
+_DISK_BUDGET = typer.Option(
+    None, "--disk-budget", metavar="SIZE", help="Features on disk at a time, e.g. 200GB."
+)
+_BATCH_TIMEOUT = typer.Option(
+    300.0, "--batch-timeout", metavar="SECONDS", help="Limit for one encode batch."
+)
+_AS_JSON = typer.Option(False, "--json", help="Print one JSON object.")
+_QUIET = typer.Option(False, "--quiet", help="Show no progress.")
+
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -43,40 +77,21 @@ def register(app: typer.Typer) -> None:
 
 def run_command(
     encoder: str = _ENCODER,
-    suite: str = typer.Option(
-        "smoke", "--suite", help="A suite, a task, or a YAML file; see 'auricle suites'."
-    ),
-    out: Path = typer.Option(Path("runs"), "--out", help="Folder of all runs."),
-    seed: int | None = typer.Option(
-        None, "--seed", help="Seed of the draws and the initial weights; default: 42."
-    ),
-    settings: list[str] = typer.Option(
-        [], "--set", metavar="NAME=VALUE", help="Override a recipe field, e.g. train.steps=500."
-    ),
-    encoder_args: str | None = typer.Option(
-        None, "--encoder-args", metavar="JSON", help="Constructor arguments as a JSON object."
-    ),
-    encoder_python: str | None = typer.Option(
-        None, "--encoder-python", metavar="PATH", help="Python that has the encoder's packages."
-    ),
-    precision: str | None = typer.Option(
-        None, "--precision", help="float32 (reference mode) or bf16 (fast mode)."
-    ),
-    device: str = typer.Option("auto", "--device", help="auto, cpu, cuda, cuda:1."),
-    workers: int | None = typer.Option(
-        None, "--workers", help="Threads that decode and compute; default: all cores."
-    ),
-    encode_budget: float | None = typer.Option(
-        None, "--encode-budget", metavar="SECONDS", help="Padded audio in one encode batch."
-    ),
-    disk_budget: str | None = typer.Option(
-        None, "--disk-budget", metavar="SIZE", help="Features on disk at a time, e.g. 200GB."
-    ),
-    batch_timeout: float = typer.Option(
-        300.0, "--batch-timeout", metavar="SECONDS", help="Limit for one encode batch."
-    ),
-    as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
-    quiet: bool = typer.Option(False, "--quiet", help="Show no progress."),
+    suite: str = _SUITE,
+    out: Path = _OUT,
+    seed: int | None = _SEED,
+    settings: list[str] = _SETTINGS,
+    encoder_args: str | None = _ENCODER_ARGS,
+    encoder_python: str | None = _ENCODER_PYTHON,
+    trust_remote_code: bool = _TRUST_REMOTE_CODE,
+    precision: str | None = _PRECISION,
+    device: str = _DEVICE,
+    workers: int | None = _WORKERS,
+    encode_budget: float | None = _ENCODE_BUDGET,
+    disk_budget: str | None = _DISK_BUDGET,
+    batch_timeout: float = _BATCH_TIMEOUT,
+    as_json: bool = _AS_JSON,
+    quiet: bool = _QUIET,
 ) -> int:
     """Measure an encoder: encode, train, answer, score.
 
@@ -99,6 +114,7 @@ def run_command(
         precision=precision,
         encoder_args=encoder_args,
         encoder_python=encoder_python,
+        trust_remote_code=trust_remote_code,
         device=device,
         workers=workers,
         encode_budget_s=encode_budget,
@@ -116,5 +132,6 @@ def run_command(
 
         print_scores(result.scores, title=f"{result.folder.path.name} on {suite}")
         print(f"run: {result.folder.path}   ({duration(time.monotonic() - started)})")
+        print(f"page: {result.folder.report}")
     failed = any(task["failure"] for task in result.scores["tasks"].values())
     return 3 if failed else 0

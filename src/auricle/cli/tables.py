@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from auricle.encoder.checks import CheckReport
 
 
 def print_scores(scores: dict[str, Any], *, title: str) -> None:
@@ -73,3 +76,69 @@ def _is_number(cell: str) -> bool:
     except ValueError:
         return cell in ("", "-")
     return True
+
+
+def print_check(report: CheckReport) -> None:
+    """One line per check, then what was measured; a failed check's way to mend it in full."""
+    console = _console()
+    table = Table(title=report.encoder, title_justify="left", header_style="bold")
+    table.add_column("check")
+    table.add_column("", justify="left")
+    table.add_column("seen, expected, what to do", overflow="fold")
+    marks = {True: "good", False: "FAILED", None: "not reached"}
+    styles = {True: "green", False: "bold red", None: "yellow"}
+    for check in report.checks:
+        mark = marks[check.passed] if check.required or check.passed else "note"
+        style = styles[check.passed] if check.required or check.passed else "yellow"
+        table.add_row(check.name, Text(mark, style=style), Text(check.message))
+        if check.quoted:
+            table.add_row("", "", Text(check.quoted, style="dim"))
+    console.print(table)
+    facts = [
+        ("frames a second", report.frame_rate_hz, "{:g}"),
+        ("output_dim", report.output_dim, "{}"),
+        ("times real time", report.realtime_factor, "{:.0f}"),
+        ("peak memory (bytes)", report.peak_memory_bytes, "{:,}"),
+    ]
+    shown = [f"{name}: {form.format(value)}" for name, value, form in facts if value is not None]
+    console.print("   ".join(shown), highlight=False)
+    verdict = "This encoder keeps the contract." if report.passed else "This encoder does not pass."
+    console.print(verdict, style="green" if report.passed else "bold red")
+
+
+def print_comparison(found: dict[str, Any]) -> None:
+    """A table per pair of runs: difference, interval, corrected p, and the verdict in words."""
+    for pair in found["pairs"]:
+        table = Table(
+            title=f"{pair['left']} against {pair['right']}",
+            title_justify="left",
+            header_style="bold",
+        )
+        for name in ("task", pair["left"], pair["right"], "difference", "95 % interval"):
+            table.add_column(name, justify="left" if name == "task" else "right")
+        for name in ("p (Holm)", f"{pair['left']} is", "more clips would tell"):
+            table.add_column(name, justify="left" if name.endswith("is") else "right")
+        for name, entry in pair["tasks"].items():
+            table.add_row(*_comparison_cells(name, entry))
+        table.add_section()
+        for name, entry in pair["tracks"].items():
+            table.add_row(*_comparison_cells(f"track {name.upper()}", entry))
+        _console().print(table)
+
+
+def _comparison_cells(name: str, entry: dict[str, Any]) -> list[str]:
+    if entry["verdict"] == "missing":
+        return [name, "", "", "", "", "", "missing", str(entry["reason"])]
+    difference = entry["difference"]
+    low, high, p = entry["low"], entry["high"], entry["p_corrected"]
+    more = entry.get("more_clips")
+    return [
+        name,
+        _number(entry["left"]),
+        _number(entry["right"]),
+        "" if difference is None else f"{difference:+.3f}",
+        "" if low is None else f"{low:+.3f} to {high:+.3f}",
+        "" if p is None else f"{p:.3g}",
+        entry["verdict"],
+        "" if more is None else f"{more:,}",
+    ]

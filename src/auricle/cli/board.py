@@ -1,0 +1,84 @@
+"""``auricle board``: ranks, and the public page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import typer
+
+from auricle.cli.terminal import print_json
+
+app = typer.Typer(no_args_is_help=True, help="Rank encoders and build the public page.")
+
+_JSON = typer.Option(False, "--json", help="Print one JSON object.")
+
+
+@app.command("rank")
+def rank_command(
+    files: list[Path] = typer.Argument(help="CSV files, one row per team; hidden tasks end in *."),
+    table: str | None = typer.Option(
+        None, "--table", metavar="FORMAT", help="Print as csv, markdown or latex."
+    ),
+    as_json: bool = _JSON,
+) -> None:
+    """Rank teams: public, hidden and overall recomputed, ties only where nothing differs."""
+    from auricle.catalog.load import list_tasks
+    from auricle.cli.tables import print_rows
+    from auricle.scoring.board_csv import rank_board
+    from auricle.scoring.tables import board_table
+
+    board = rank_board(files, known_tasks=list_tasks())
+    if as_json:
+        print_json(json.dumps(board, ensure_ascii=False))
+        return
+    if table is not None:
+        print(board_table(board).render(table), end="")
+        return
+    rows = []
+    for row in board["rows"]:
+        band = "" if row["band"] is None else f"{row['band'][0]} to {row['band'][1]}"
+        means = ["" if row[n] is None else f"{row[n]:.4f}" for n in ("overall", "public", "hidden")]
+        rows.append([str(row["rank"] or "-"), band, row["team"], *means])
+    print_rows(["rank", "band", "team", "overall", "public", "hidden"], rows)
+    for line in [*board["differences"], *board["notes"]]:
+        print(line)
+
+
+@app.command("build")
+def build_command(
+    out: Path = typer.Option(Path("site"), "--out", help="Folder of the site."),
+    runs: list[Path] = typer.Option([], "--run", help="A run folder; repeat for more."),
+    results: list[Path] = typer.Option([], "--results", help="A CSV or scores.json; repeat."),
+    published: bool = typer.Option(
+        True, "--published/--no-published", help="Show the published results of 2026."
+    ),
+    released: bool = typer.Option(
+        False, "--released", help="Hidden scores of these runs may be shown."
+    ),
+    with_reports: bool = typer.Option(False, "--with-reports", help="Copy the runs' reports."),
+    title: str = typer.Option("auricle board", "--title", help="Name of the site."),
+    as_json: bool = _JSON,
+) -> None:
+    """Build the static site; it needs no server and no network."""
+    from auricle.board.site import build_board
+
+    summary = build_board(
+        out=out,
+        runs=runs,
+        results=results,
+        published=published,
+        released=released,
+        with_reports=with_reports,
+        title=title,
+    )
+    if as_json:
+        facts = {"out": str(summary.out), "tables": summary.tables, "entries": summary.entries}
+        facts |= {"files": summary.files, "bytes": summary.bytes_written}
+        print_json(json.dumps(facts))
+        return
+    tables = ", ".join(f"{name} {rows}" for name, rows in summary.tables.items())
+    print(
+        f"{summary.out / 'index.html'}: rows {tables}; {summary.files} files, "
+        f"{summary.bytes_written / 1000:.0f} kB"
+    )

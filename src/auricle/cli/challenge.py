@@ -1,0 +1,153 @@
+"""``auricle new | pack | verify`` and ``auricle challenge``: submissions, from both sides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from auricle.cli.terminal import make_progress, print_json
+
+if TYPE_CHECKING:
+    from auricle.challenge.verdicts import Stage
+
+_JSON = typer.Option(False, "--json", help="Print one JSON object.")
+_QUIET = typer.Option(False, "--quiet", help="Show no progress.")
+_UNSAFE = typer.Option(
+    False, "--unsafe-no-sandbox", help="Run strangers' code without locks; the receipt says so."
+)
+_GPU = typer.Option(
+    False, "--gpu", help="Let the encoder's locks pass a GPU (see docs/security.md)."
+)
+
+challenge_app = typer.Typer(no_args_is_help=True, help="The organiser's side of the challenge.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.command("new")(new_command)
+    app.command("pack")(pack_command)
+    app.command("verify")(verify_command)
+    challenge_app.command("judge")(judge_command)
+    app.add_typer(challenge_app, name="challenge")
+
+
+@challenge_app.callback()
+def _challenge() -> None:
+    """The organiser's side of the challenge."""
+
+
+def new_command(
+    folder: Path = typer.Argument(help="A new folder."),
+    source: str | None = typer.Option(None, "--from", help="hf:owner/model fills the encoder in."),
+    adopt: bool = typer.Option(
+        False, "--adopt", help="The folder is an existing repository: write what it lacks."
+    ),
+    as_json: bool = _JSON,
+) -> None:
+    """Start a submission: a template that passes 'check' and 'pack' as it is."""
+    if adopt:
+        from auricle.challenge.adopt import adopt_repository
+
+        written = adopt_repository(folder)[1]
+    else:
+        from auricle.challenge.new import create_submission
+
+        written = create_submission(folder, source=source)
+    if as_json:
+        print_json(json.dumps({"written": [str(path) for path in written]}))
+        return
+    for path in written:
+        print(path)
+    print(f"next: edit {folder / 'submission.yaml'}, then: auricle pack {folder}")
+
+
+def pack_command(
+    folder: Path = typer.Argument(help="The submission's folder."),
+    out: Path | None = typer.Option(None, "--out", help="The ZIP to write."),
+    as_json: bool = _JSON,
+    quiet: bool = _QUIET,
+) -> int:
+    """Validate a submission and pack it: the same input gives the same bytes."""
+    from auricle.challenge.pack import pack
+
+    packed = pack(folder, out=out, progress=make_progress(quiet=quiet))
+    if as_json:
+        print_json(json.dumps(packed.record(), ensure_ascii=False))
+    else:
+        _print_stages(packed.stages)
+        if packed.left_out:
+            print(f"left out: {', '.join(packed.left_out)}")
+        if packed.archive:
+            print(f"{packed.archive}   sha256 {packed.sha256}")
+    return 0 if packed.archive else 3
+
+
+def verify_command(
+    archive: Path = typer.Argument(help="A submission's ZIP."),
+    unsafe: bool = _UNSAFE,
+    gpu: bool = _GPU,
+    as_json: bool = _JSON,
+    quiet: bool = _QUIET,
+) -> int:
+    """Examine a stranger's submission, stage by stage, behind locks (exit code 3 if refused)."""
+    from auricle.challenge.stages import Settings
+    from auricle.challenge.verify import VerifyOptions, verify
+
+    options = VerifyOptions(sandbox=not unsafe, settings=Settings(gpu=gpu))
+    found = verify(archive, options=options, progress=make_progress(quiet=quiet))
+    if as_json:
+        print_json(json.dumps(found.record(), ensure_ascii=False))
+    else:
+        _print_stages(found.stages)
+        print("accepted" if found.accepted else "refused")
+    return 0 if found.accepted else 3
+
+
+def judge_command(
+    archive: Path = typer.Argument(help="A submission's ZIP."),
+    suite: str = typer.Option(..., "--suite", help="A suite, a task, or a YAML file."),
+    out: Path = typer.Option(..., "--out", help="New folder for the judged run."),
+    seed: int = typer.Option(42, "--seed", help="Seed of the run."),
+    settings: list[str] = typer.Option(
+        [], "--set", metavar="NAME=VALUE", help="Override a recipe field; the run is then custom."
+    ),
+    unsafe: bool = _UNSAFE,
+    gpu: bool = _GPU,
+    as_json: bool = _JSON,
+    quiet: bool = _QUIET,
+) -> int:
+    """Examine a submission, then run it on a suite from an empty scratch, behind locks."""
+    from auricle.challenge.judge import JudgeOptions, judge
+    from auricle.challenge.stages import Settings
+    from auricle.challenge.verify import VerifyOptions
+
+    options = JudgeOptions(
+        suite=suite,
+        out=out,
+        settings=tuple(settings),
+        seed=seed,
+        verify=VerifyOptions(sandbox=not unsafe, settings=Settings(gpu=gpu)),
+    )
+    found = judge(archive, options=options, progress=make_progress(quiet=quiet))
+    if as_json:
+        print_json(json.dumps(found.record(), ensure_ascii=False))
+        return 0 if found.accepted else 3
+    _print_stages(found.stages)
+    if found.scores is not None:
+        from auricle.cli.tables import print_scores
+
+        print_scores(found.scores, title=f"{archive.name} on {suite}")
+    print("accepted" if found.accepted else "refused")
+    return 0 if found.accepted else 3
+
+
+def _print_stages(stages: Sequence[Stage]) -> None:
+    from auricle.cli.tables import print_rows
+
+    marks = {True: "good", False: "FAILED", None: "not reached"}
+    rows = [[s.name, marks[s.passed], str(s.verdict), s.message] for s in stages]
+    print_rows(["stage", "", "verdict", "what to do"], rows)

@@ -1,0 +1,63 @@
+"""``auricle check``: is it a valid encoder, how fast, how much memory, what to fix."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from auricle.cli.terminal import make_progress, print_json
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.command("check")(check_command)
+
+
+def check_command(
+    encoder: str = typer.Argument(
+        help="As for 'auricle run': file.py, file.py:Class, hf:name, ..."
+    ),
+    encoder_args: str | None = typer.Option(
+        None, "--encoder-args", metavar="JSON", help="Constructor arguments as a JSON object."
+    ),
+    encoder_python: str | None = typer.Option(
+        None, "--encoder-python", metavar="PATH", help="Python that has the encoder's packages."
+    ),
+    trust_remote_code: bool = typer.Option(
+        False, "--trust-remote-code", help="Let an hf: model run the code that comes with it."
+    ),
+    device: str = typer.Option("auto", "--device", help="auto, cpu, cuda, cuda:1."),
+    time_limit: float = typer.Option(
+        90.0, "--time-limit", metavar="SECONDS", min=5.0, help="For everything together."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
+    quiet: bool = typer.Option(False, "--quiet", help="Show no progress."),
+) -> int:
+    """Check an encoder: every problem at once, what was seen, what is expected, how to mend it.
+
+    Exit code 3 if a required check failed or was not reached.
+    """
+    from auricle.encoder.checks import check_encoder
+    from auricle.encoder.load import parse_encoder
+    from auricle.plan import choose_device
+
+    spec = parse_encoder(
+        encoder,
+        arguments=encoder_args,
+        python=encoder_python,
+        trust_remote_code=trust_remote_code,
+    )
+    report = check_encoder(
+        spec,
+        device=choose_device(device),
+        time_limit_s=time_limit,
+        progress=make_progress(quiet=quiet or as_json),
+    )
+    if as_json:
+        print_json(json.dumps(report.to_json(), ensure_ascii=False))
+    else:
+        from auricle.cli.tables import print_check
+
+        print_check(report)
+    return 0 if report.passed else 3
