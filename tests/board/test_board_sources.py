@@ -15,6 +15,8 @@ from auricle.board.from_results import read_results
 from auricle.board.from_runs import read_run
 from auricle.board.model import Cell
 from auricle.catalog.load import get_suite
+from auricle.challenge.receipt import make_receipt
+from auricle.challenge.verdicts import Problem, Verdict, judged
 from auricle.errors import ScoringError
 
 SUBMISSION = """
@@ -77,6 +79,33 @@ def test_a_judged_run_stands_under_its_team_without_people_and_address(tmp_path:
     assert "Ada" not in repr(entry)
 
 
+def test_a_receipt_names_the_team_and_the_day_and_must_be_unchanged(tmp_path: Path) -> None:
+    archive = tmp_path / "a.zip"
+    archive.write_bytes(b"archive")
+    run = make_run(tmp_path / "run")
+    receipt = make_receipt(
+        archive, [judged("smoke", [])], team="Night Owls", locks={"kind": "bwrap"}, environment={}
+    )
+    (run / "receipt.json").write_text(json.dumps(receipt))
+    result = read_run(run, released=False)[0].results[0]
+    assert (result.entry.team, result.entry.date) == ("Night Owls", receipt["time"][:10])
+    assert ("Locks", "kind bwrap") in result.entry.facts
+    assert result.obstacle == ""
+    (run / "receipt.json").write_text(json.dumps(receipt | {"team": "Others"}))
+    with pytest.raises(ScoringError, match="was changed after it was written"):
+        read_run(run, released=False)
+
+
+def test_a_submission_that_was_not_accepted_takes_no_rank(tmp_path: Path) -> None:
+    archive = tmp_path / "a.zip"
+    archive.write_bytes(b"archive")
+    run = make_run(tmp_path / "run")
+    failed = judged("memory", [Problem(Verdict.MEMORY_LIMIT, "too much")])
+    receipt = make_receipt(archive, [failed], team="A", locks={}, environment={})
+    (run / "receipt.json").write_text(json.dumps(receipt))
+    assert read_run(run, released=False)[0].results[0].obstacle == "its submission was not accepted"
+
+
 def test_hidden_tasks_of_a_run_are_dropped_until_they_are_released(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", hidden={"SecretTask": task_entry(0.777)})
     kept = read_run(run, released=False)[0]
@@ -86,6 +115,17 @@ def test_hidden_tasks_of_a_run_are_dropped_until_they_are_released(tmp_path: Pat
     shown = read_run(run, released=True)[0]
     assert shown.results[0].cells["SecretTask"].score == 0.777
     assert [column.label for column in shown.columns if column.hidden] == ["SecretTask*"]
+
+
+def test_a_run_with_nothing_to_show_is_refused_and_a_task_without_track_too(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    scores = json.loads((run / "scores.json").read_text())
+    scores["tasks"] = {"SecretTask": task_entry(0.7)}
+    (run / "scores.json").write_text(json.dumps(scores | {"tracks": {}}))
+    with pytest.raises(ScoringError, match="hidden tasks only, and they are not released"):
+        read_run(run, released=False)
+    with pytest.raises(ScoringError, match="task SecretTask has no track"):
+        read_run(run, released=True)
 
 
 def test_a_note_that_names_a_withheld_task_is_withheld(tmp_path: Path) -> None:

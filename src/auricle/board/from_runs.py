@@ -1,31 +1,19 @@
-"""Run folders as entries of the board.
+"""Run folders as results of the board's tables.
 
-A run folder that holds a ``submission.yaml`` (a judged one) stands under its team's name with its
-declaration; others stand under their encoder's name. Of a run with hidden tasks that are not
-released nothing is kept but the fact: no score, no task's name, no note that mentions one.
+Of a run with hidden tasks that are not released nothing is kept but the fact: no score, no task's
+name, no note that mentions one. Of its further evaluations only hidden tasks are taken: a further
+public suite is not what the run was trained for.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from auricle.board.model import (
-    NOT_RUN,
-    Cell,
-    Column,
-    DataSet,
-    Declaration,
-    Entry,
-    Found,
-    Report,
-    Result,
-)
-from auricle.board.names import base_slug, clean_name, clean_text
+from auricle.board.model import NOT_RUN, Cell, Column, Entry, Found, Result
+from auricle.board.names import clean_text
 from auricle.board.read_values import (
     catalog_column,
     hidden_column,
@@ -33,12 +21,10 @@ from auricle.board.read_values import (
     read_cell,
     read_object,
 )
+from auricle.board.run_entry import read_receipt, run_entry
 from auricle.catalog.load import get_suite, list_suites
-from auricle.challenge.submission import FILE_NAME, ORGANISERS_SET, Submission, read_submission
 from auricle.errors import ScoringError
-from auricle.runs.folder import RunFolder, run_hash
-
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+from auricle.runs.folder import RunFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +56,34 @@ def read_run(path: Path, *, released: bool) -> list[Found]:
         )
     manifest, scores = read_object(folder.manifest), read_object(folder.scores)
     measured = _measure(folder, manifest, scores, released=released)
-    entry = _entry(folder, manifest, scores, measured.withheld)
+    entry = run_entry(folder, manifest, scores, measured.withheld)
     suite = clean_text(str(scores.get("suite") or "suite"), limit=40)
+    if not measured.columns:
+        raise ScoringError(
+            f"{folder.path} has scores on hidden tasks only, and they are not released. Leave it "
+            "out, or build with --released."
+        )
     tracks = sorted({column.track for column in measured.columns.values()})
     return [
-        _found(entry, suite, track, measured, comparable=entry.mode != "custom") for track in tracks
+        _found(entry, suite, track, measured, obstacle=_obstacle(folder, entry)) for track in tracks
     ]
 
 
-def _found(entry: Entry, suite: str, track: str, measured: _Measured, *, comparable: bool) -> Found:
+def _found(entry: Entry, suite: str, track: str, measured: _Measured, *, obstacle: str) -> Found:
     columns = [column for column in measured.columns.values() if column.track == track]
     cells = {column.name: measured.cells[column.name] for column in columns}
     for name in _planned_tasks(suite, track) - cells.keys():
         columns.append(catalog_column(name))
         cells[name] = Cell(None, missing=NOT_RUN)
-    result = Result(entry, cells, withheld=bool(measured.withheld), comparable=comparable)
+    result = Result(entry, cells, withheld=bool(measured.withheld), obstacle=obstacle)
     return Found(suite, track, tuple(columns), (result,))
+
+
+def _obstacle(folder: RunFolder, entry: Entry) -> str:
+    """Why a run takes no rank, whatever its scores; empty where nothing stands in the way."""
+    if not read_receipt(folder).get("accepted", True):
+        return "its submission was not accepted"
+    return "it was measured by a recipe of its own" if entry.mode == "custom" else ""
 
 
 def _planned_tasks(suite: str, track: str) -> set[str]:
@@ -106,14 +104,15 @@ def _measure(
         own = content is scores
         for name, value in _tasks_of(content, file).items():
             if not is_hidden(name):
-                if own:  # a further public suite is not what this run was trained for
+                if own:
                     columns[name] = catalog_column(name)
                     cells[name] = read_cell(value, f"{file}, task {name}")
             elif not released:
                 withheld.append(name)
             else:
                 facts = _facts(manifest, name)
-                column = hidden_column(name, track=_track(facts, value, content), facts=facts)
+                track = _track(facts, value, content, f"{file}, task {name}")
+                column = hidden_column(name, track=track, facts=facts)
                 columns[column.name] = column
                 cells[column.name] = read_cell(value, f"{file}, task {name}")
     return _Measured(columns, cells, tuple(withheld))
@@ -134,135 +133,15 @@ def _facts(manifest: Mapping[str, Any], task: str) -> Mapping[str, Any]:
     return facts if isinstance(facts, dict) else {}
 
 
-def _track(facts: Mapping[str, Any], value: Any, scores: Mapping[str, Any]) -> str:
+def _track(facts: Mapping[str, Any], value: Any, scores: Mapping[str, Any], place: str) -> str:
     """The track of a hidden task: the manifest says it, or its scores are of one track only."""
     own = value.get("track") if isinstance(value, dict) else None
     tracks = scores.get("tracks")
     single = next(iter(tracks)) if isinstance(tracks, dict) and len(tracks) == 1 else None
-    track = str(facts.get("track") or own or single or "a")
-    return track if track in ("a", "b") else "a"
-
-
-def _entry(
-    folder: RunFolder,
-    manifest: Mapping[str, Any],
-    scores: Mapping[str, Any],
-    withheld: tuple[str, ...],
-) -> Entry:
-    encoder = manifest.get("encoder")
-    encoder = encoder if isinstance(encoder, dict) else {}
-    submission = read_submission(folder.path) if (folder.path / FILE_NAME).is_file() else None
-    name = str(encoder.get("name") or folder.path.name)
-    versions = manifest.get("versions")
-    version = versions.get("auricle") if isinstance(versions, dict) else None
-    notes = manifest.get("notes")
-    slug = _slug(submission.team if submission else name, manifest)
-    return Entry(
-        slug=slug,
-        team=clean_name(submission.team if submission else name),
-        affiliation="",
-        kind="run",
-        mode=clean_text(str(scores.get("mode") or "unknown"), limit=20),
-        protocol=clean_text(f"auricle {version or '(unknown version)'}", limit=40),
-        date=_date_of(folder),
-        facts=(*_suite_mean(scores), *_facts_of(manifest, encoder)),
-        notes=_safe_notes(notes if isinstance(notes, list) else [], withheld),
-        declaration=_declaration(submission) if submission else None,
-        reports=() if withheld else tuple(_reports(folder, slug)),
-    )
-
-
-def _reports(folder: RunFolder, slug: str) -> Iterator[Report]:
-    """Documents of a run whose every score is public: its report shows answers and references."""
-    pdf = folder.path / "report.pdf"
-    if pdf.is_file():
-        yield Report("Technical report (PDF)", f"reports/{slug}.pdf", pdf)
-    if folder.report.is_file():
-        yield Report("Report of the run, with answers", f"reports/{slug}.html", folder.report)
-
-
-def _suite_mean(scores: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The number that ``auricle run`` prints for a suite whose tracks are averaged together."""
-    tasks, mean = scores.get("tasks"), scores.get("mean")
-    tracks = scores.get("tracks")
-    whole = isinstance(tasks, dict) and not any(is_hidden(name) for name in tasks)
-    if whole and isinstance(mean, float) and isinstance(tracks, dict) and len(tracks) > 1:
-        yield f"Mean over all {len(tasks or {})} tasks", f"{mean:.4f}"
-
-
-def _slug(name: str, manifest: Mapping[str, Any]) -> str:
-    """Name and the run's own hash, so that each run keeps an address of its own."""
-    encoder, mixture = manifest.get("encoder"), manifest.get("mixture")
-    recipe, seed = manifest.get("recipe"), manifest.get("seed")
-    identity = run_hash(
-        encoder=str(encoder.get("content_hash")) if isinstance(encoder, dict) else "",
-        mixture=mixture if isinstance(mixture, dict) else {},
-        recipe=recipe if isinstance(recipe, dict) else {},
-        seed=seed if isinstance(seed, int) else 0,
-    )
-    return f"{base_slug(name) or 'run'}-{identity}"
-
-
-def _safe_notes(notes: list[Any], withheld: tuple[str, ...]) -> tuple[str, ...]:
-    kept = [str(note) for note in notes if not any(name in str(note) for name in withheld)]
-    return tuple(clean_text(note, limit=300) for note in kept)
-
-
-def _date_of(folder: RunFolder) -> str:
-    """The day of the log's last line; without a log, of the scores' file."""
-    if folder.log.is_file():
-        lines = folder.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        for line in reversed(lines):
-            if found := _DATE.match(line):
-                return found[0]
-    return datetime.fromtimestamp(folder.scores.stat().st_mtime, UTC).date().isoformat()
-
-
-def _facts_of(manifest: Mapping[str, Any], encoder: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """Facts for the entry's page; no local path is among them."""
-    recipe, hardware = manifest.get("recipe"), manifest.get("hardware")
-    recipe = recipe if isinstance(recipe, dict) else {}
-    hardware = hardware if isinstance(hardware, dict) else {}
-    properties = encoder.get("properties")
-    rate = properties.get("frame_rate_hz") if isinstance(properties, dict) else None
-    train = recipe.get("train")
-    stages = manifest.get("stages_s")
-    seconds = sum(v for v in stages.values() if isinstance(v, int | float)) if stages else None
-    pairs = {
-        "Encoder class": encoder.get("class_name"),
-        "Feature dimension": encoder.get("output_dim"),
-        "Frame rate": f"{rate:.4g} Hz" if isinstance(rate, int | float) else None,
-        "Encoder parameters": _thousands(encoder.get("num_parameters")),
-        "Encoder hash": str(encoder.get("content_hash") or "")[:12],
-        "Recipe": recipe.get("name"),
-        "Decoder": recipe.get("decoder"),
-        "Training steps": _thousands(train.get("steps") if isinstance(train, dict) else None),
-        "Precision": recipe.get("precision"),
-        "Seed": manifest.get("seed"),
-        "Measured on": hardware.get("gpu") or hardware.get("processor"),
-        "Time": f"{seconds / 60:.0f} min" if seconds else None,
-    }
-    for name, value in pairs.items():
-        if value not in (None, ""):
-            yield name, clean_text(str(value), limit=80)
-
-
-def _thousands(value: Any) -> str | None:
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _declaration(submission: Submission) -> Declaration:
-    return Declaration(
-        parameters=submission.parameters,
-        hardware=clean_text(submission.hardware, limit=200),
-        training_data=tuple(
-            DataSet(
-                name=clean_text(each.name, limit=120),
-                source="" if each.source == ORGANISERS_SET else each.source,
-                licence=clean_text(each.licence, limit=80),
-                hours=each.hours,
-                share=each.share,
-            )
-            for each in submission.training_data
-        ),
-    )
+    track = facts.get("track") or own or single
+    if track not in ("a", "b"):
+        raise ScoringError(
+            f"{place} has no track; expected a or b in the manifest. Score the run again: "
+            "auricle score RUN."
+        )
+    return str(track)

@@ -131,8 +131,8 @@ class Result:
     cells: Mapping[str, Cell]
     withheld: bool = False
     """Whether it has hidden results that are not released."""
-    comparable: bool = True
-    """False for a run under a recipe of its own: shown, but not ranked."""
+    obstacle: str = ""
+    """Why it takes no rank whatever its scores, e.g. a recipe of its own; empty without one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Means, ranks and bands of a table's rows, all from `auricle.scoring.ranks`.
 
-What may take part is decided here: an entry that is no baseline and was measured by its suite's own
-recipe. A row that lacks a task has no rank (law 7); where it would stand by its public mean is said
-on its own page.
+What may take part is decided here: an entry that is no baseline and has no obstacle of its own (a
+custom recipe, a submission that was not accepted). A row that lacks a task has no rank (law 7);
+where it would stand by its public mean is said on its own page.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _obstacle(result: Result) -> str | None:
     """Why an entry takes no rank, whatever its scores."""
     if result.entry.kind == "baseline":
         return "a baseline takes no rank"
-    return None if result.comparable else "it was measured by a recipe of its own"
+    return result.obstacle or None
 
 
 def _row(

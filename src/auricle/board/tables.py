@@ -1,8 +1,7 @@
 """Tables from what the sources found: one per suite and track, columns in a fixed order, ranked.
 
 Only numbers of one suite and one track are comparable, so they never share a table with others.
-Ranks, bands and means come from `auricle.scoring`; what may take part is decided here: an entry
-that is no baseline, was measured by its suite's own recipe, and has every task.
+Ranks, bands and means come from `auricle.scoring` (`auricle.board.standing`).
 """
 
 from __future__ import annotations

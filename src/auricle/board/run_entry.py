@@ -1,0 +1,188 @@
+"""Who a run stands for on the board, and how it was measured.
+
+A judged run (``receipt.json`` in its folder, ``submission.yaml`` too where the declaration is to be
+shown) stands under its team's name; others stand under their encoder's name. People, addresses and
+local paths are left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from auricle.board.model import DataSet, Declaration, Entry, Report
+from auricle.board.names import base_slug, clean_name, clean_text
+from auricle.board.read_values import is_hidden, read_object
+from auricle.challenge.receipt import is_unchanged
+from auricle.challenge.submission import FILE_NAME, ORGANISERS_SET, Submission, read_submission
+from auricle.errors import ScoringError
+from auricle.runs.folder import RunFolder, run_hash
+
+RECEIPT = "receipt.json"
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def run_entry(
+    folder: RunFolder,
+    manifest: Mapping[str, Any],
+    scores: Mapping[str, Any],
+    withheld: tuple[str, ...],
+) -> Entry:
+    """Who a run stands for, and how it was measured.
+
+    Args:
+        folder: The run.
+        manifest: Its manifest.
+        scores: Its ``scores.json``.
+        withheld: Names of its hidden tasks that are not released.
+
+    Raises:
+        ScoringError: Its receipt was changed.
+        SubmissionError: Its declaration is not valid.
+    """
+    encoder = manifest.get("encoder")
+    encoder = encoder if isinstance(encoder, dict) else {}
+    submission = read_submission(folder.path) if (folder.path / FILE_NAME).is_file() else None
+    receipt = read_receipt(folder)
+    team = submission.team if submission else receipt.get("team")
+    name = str(team or encoder.get("name") or folder.path.name)
+    versions = manifest.get("versions")
+    version = versions.get("auricle") if isinstance(versions, dict) else None
+    notes = manifest.get("notes")
+    slug = _slug(name, manifest)
+    return Entry(
+        slug=slug,
+        team=clean_name(name),
+        affiliation="",
+        kind="run",
+        mode=clean_text(str(scores.get("mode") or "unknown"), limit=20),
+        protocol=clean_text(f"auricle {version or '(unknown version)'}", limit=40),
+        date=_date_of(folder, receipt),
+        facts=(*_suite_mean(scores), *_facts_of(manifest, encoder), *_judged(receipt)),
+        notes=_safe_notes(notes if isinstance(notes, list) else [], withheld),
+        declaration=_declaration(submission) if submission else None,
+        reports=() if withheld else tuple(_reports(folder, slug)),
+    )
+
+
+def read_receipt(folder: RunFolder) -> Mapping[str, Any]:
+    """The receipt of a judged run; empty where there is none."""
+    path = folder.path / RECEIPT
+    if not path.is_file():
+        return {}
+    receipt = read_object(path)
+    if not is_unchanged(receipt):
+        raise ScoringError(
+            f"{path} was changed after it was written: its content has another hash than it says. "
+            "Give the folder that 'auricle challenge judge' made."
+        )
+    return receipt
+
+
+def _judged(receipt: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if receipt:
+        yield "Judged", str(receipt["time"])[:10]
+        yield "Submission", f"SHA-256 {str(receipt['archive_sha256'])[:12]}"
+        locks = receipt.get("locks")
+        words = ", ".join(f"{k} {v}" for k, v in locks.items()) if isinstance(locks, dict) else ""
+        yield "Locks", clean_text(words, limit=300) or "none"
+
+
+def _reports(folder: RunFolder, slug: str) -> Iterator[Report]:
+    """Documents of a run whose every score is public: its report shows answers and references."""
+    pdf = folder.path / "report.pdf"
+    if pdf.is_file():
+        yield Report("Technical report (PDF)", f"reports/{slug}.pdf", pdf)
+    if folder.report.is_file():
+        yield Report("Report of the run, with answers", f"reports/{slug}.html", folder.report)
+
+
+def _suite_mean(scores: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The number that ``auricle run`` prints for a suite whose tracks are averaged together."""
+    tasks, mean = scores.get("tasks"), scores.get("mean")
+    tracks = scores.get("tracks")
+    whole = isinstance(tasks, dict) and not any(is_hidden(name) for name in tasks)
+    if whole and isinstance(mean, float) and isinstance(tracks, dict) and len(tracks) > 1:
+        yield f"Mean over all {len(tasks or {})} tasks", f"{mean:.4f}"
+
+
+def _slug(name: str, manifest: Mapping[str, Any]) -> str:
+    """Name and the run's own hash, so that each run keeps an address of its own."""
+    encoder, mixture = manifest.get("encoder"), manifest.get("mixture")
+    recipe, seed = manifest.get("recipe"), manifest.get("seed")
+    identity = run_hash(
+        encoder=str(encoder.get("content_hash")) if isinstance(encoder, dict) else "",
+        mixture=mixture if isinstance(mixture, dict) else {},
+        recipe=recipe if isinstance(recipe, dict) else {},
+        seed=seed if isinstance(seed, int) else 0,
+    )
+    return f"{base_slug(name) or 'run'}-{identity}"
+
+
+def _safe_notes(notes: list[Any], withheld: tuple[str, ...]) -> tuple[str, ...]:
+    kept = [str(note) for note in notes if not any(name in str(note) for name in withheld)]
+    return tuple(clean_text(note, limit=300) for note in kept)
+
+
+def _date_of(folder: RunFolder, receipt: Mapping[str, Any]) -> str:
+    """The day of the receipt or of the log's last line; without either, of the scores' file."""
+    if found := _DATE.match(str(receipt.get("time") or "")):
+        return found[0]
+    if folder.log.is_file():
+        lines = folder.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        for line in reversed(lines):
+            if found := _DATE.match(line):
+                return found[0]
+    return datetime.fromtimestamp(folder.scores.stat().st_mtime, UTC).date().isoformat()
+
+
+def _facts_of(manifest: Mapping[str, Any], encoder: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Facts for the entry's page; no local path is among them."""
+    recipe, hardware = manifest.get("recipe"), manifest.get("hardware")
+    recipe = recipe if isinstance(recipe, dict) else {}
+    hardware = hardware if isinstance(hardware, dict) else {}
+    properties = encoder.get("properties")
+    rate = properties.get("frame_rate_hz") if isinstance(properties, dict) else None
+    train = recipe.get("train")
+    stages = manifest.get("stages_s")
+    seconds = sum(v for v in stages.values() if isinstance(v, int | float)) if stages else None
+    pairs = {
+        "Encoder class": encoder.get("class_name"),
+        "Feature dimension": encoder.get("output_dim"),
+        "Frame rate": f"{rate:.4g} Hz" if isinstance(rate, int | float) else None,
+        "Encoder parameters": _thousands(encoder.get("num_parameters")),
+        "Encoder hash": str(encoder.get("content_hash") or "")[:12],
+        "Recipe": recipe.get("name"),
+        "Decoder": recipe.get("decoder"),
+        "Training steps": _thousands(train.get("steps") if isinstance(train, dict) else None),
+        "Precision": recipe.get("precision"),
+        "Seed": manifest.get("seed"),
+        "Measured on": hardware.get("gpu") or hardware.get("processor"),
+        "Time": f"{seconds / 60:.0f} min" if seconds else None,
+    }
+    for name, value in pairs.items():
+        if value not in (None, ""):
+            yield name, clean_text(str(value), limit=80)
+
+
+def _thousands(value: Any) -> str | None:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _declaration(submission: Submission) -> Declaration:
+    return Declaration(
+        parameters=submission.parameters,
+        hardware=clean_text(submission.hardware, limit=200),
+        training_data=tuple(
+            DataSet(
+                name=clean_text(each.name, limit=120),
+                source="" if each.source == ORGANISERS_SET else each.source,
+                licence=clean_text(each.licence, limit=80),
+                hours=each.hours,
+                share=each.share,
+            )
+            for each in submission.training_data
+        ),
+    )
