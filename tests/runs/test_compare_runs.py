@@ -96,9 +96,15 @@ def test_names_are_as_long_as_it_takes(tmp_path: Path) -> None:
     def labels(*runs: object) -> list[str]:
         return [cell.run for cell in compare_table(runs)[0].cells]  # type: ignore[arg-type]
 
-    assert labels(one, seed) == ["logmel, seed 42", "logmel, seed 7"]
-    assert labels(one, same) == ["a", "c"]
-    assert labels(one, deep) == ["a (1)", "a (2)"]
+    steps = make_run(tmp_path / "d", tasks=("words",), clips=12)
+    text = steps.manifest.read_text(encoding="utf-8")
+    write_text(steps.manifest, text.replace('"steps": 400', '"steps": 40'))
+    other = make_run(tmp_path / "e", tasks=("words",), clips=12, encoder="other")
+    assert labels(one, other) == ["logmel", "other"]
+    assert labels(one, seed, other) == ["logmel, seed 42", "logmel, seed 7", "other"]
+    assert labels(one, steps) == ["logmel, train.steps 400", "logmel, train.steps 40"]
+    assert labels(one, same) == ["logmel (1: a)", "logmel (2: c)"]
+    assert labels(one, deep) == ["logmel (1: a)", "logmel (2: a)"]
 
 
 def test_what_differs_besides_the_encoder_is_listed(tmp_path: Path) -> None:

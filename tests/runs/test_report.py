@@ -157,7 +157,7 @@ def test_an_unfinished_run_has_a_page_all_the_same(tmp_path: Path) -> None:
     text = Tags(write_report(folder, audio=silence).read_text(encoding="utf-8")).text
     assert "not answered yet" in text
     assert "Training" not in text
-    assert "no mean" in text
+    assert "1 of 1 task is missing" in text
 
 
 def test_a_broken_loss_line_is_named(tmp_path: Path) -> None:

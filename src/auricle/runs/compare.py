@@ -30,6 +30,8 @@ from auricle.runs.report_page import render, score_text
 from auricle.scoring.compare import RunAnswers, TaskAnswers, compare_runs
 from auricle.scoring.summary import ScoredClip
 
+_MOST_DIFFERING = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -154,15 +156,27 @@ def _read(folders: Sequence[RunFolder]) -> list[RunFacts]:
 
 
 def labels_of(runs: Sequence[RunFacts]) -> list[str]:
-    """The shortest names that tell the runs apart: encoder, then seed, then the folder."""
-    names = [run.encoder for run in runs]
-    with_seed = [f"{run.encoder}, seed {run.manifest.get('seed')}" for run in runs]
-    folders = [run.folder.path.name for run in runs]
-    numbered = [f"{name} ({place})" for place, name in enumerate(folders, 1)]
-    for labels in (names, with_seed, folders):
-        if max(Counter(labels).values()) == 1:
-            return labels
-    return numbered
+    """Names that tell the runs apart: the encoder, and where two share it, what else differs."""
+    facts = [
+        {
+            "seed": str(run.manifest.get("seed")),
+            "mode": str(run.manifest.get("mode")),
+            **dict(flat(run.manifest.get("recipe") or {})),
+        }
+        for run in runs
+    ]
+    labels = []
+    for run, mine in zip(runs, facts, strict=True):
+        others = [f for r, f in zip(runs, facts, strict=True) if r.encoder == run.encoder]
+        differing = [name for name in mine if len({f.get(name) for f in others}) > 1]
+        differing = [n for n in differing if n != "mode" or len(differing) == 1][:_MOST_DIFFERING]
+        labels.append(", ".join([run.encoder, *(f"{name} {mine[name]}" for name in differing)]))
+    shared = Counter(labels)
+    for place, run in enumerate(runs, 1):
+        label = labels[place - 1]
+        if shared[label] > 1:
+            labels[place - 1] = f"{label} ({place}: {run.folder.path.name})"
+    return labels
 
 
 def _rows(runs: Sequence[RunFacts], labels: Sequence[str]) -> list[CompareRow]:

@@ -59,6 +59,12 @@ class Matrix:
         """Side of a cell: large enough for its count where there are few."""
         return 30 if len(self.labels) <= 12 else 20 if len(self.labels) <= 24 else 14
 
+    def opacity(self, cell: Cell) -> float:
+        """How dark a cell is; a count inside it must stay readable."""
+        if self.cell_px < 30:
+            return 0.12 + 0.88 * cell.share
+        return 0.1 + 0.52 * cell.share if cell.right else 0.08 + 0.37 * cell.share
+
     @property
     def label_px(self) -> int:
         """Room for the longest label."""

@@ -4,9 +4,11 @@ for (const player of document.querySelectorAll("audio")) {
   const picture = player.closest("li").querySelector(".picture");
   const head = picture && picture.querySelector(".head");
   const follow = () => {
-    if (!head || !player.duration) return;
-    head.style.display = "block";
-    head.style.left = (100 * player.currentTime) / player.duration + "%";
+    if (!head) return;
+    if (player.duration) {
+      head.style.display = "block";
+      head.style.left = (100 * player.currentTime) / player.duration + "%";
+    }
     if (!player.paused) requestAnimationFrame(follow);
   };
   player.addEventListener("play", () => {
