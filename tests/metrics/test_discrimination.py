@@ -9,7 +9,8 @@ def test_date_of_the_worked_example():
     cosines = np.array([[0.80, 0.60, 0.10], [0.50, 0.55, 0.20], [0.30, 0.10, 0.70]], np.float32)
     penalty = np.array([1, 1, 0.1], np.float32)
     # References as unit axes make the cosines their own dot products.
-    ranked = rank(cosines, penalty, np.arange(3), np.eye(3, dtype=np.float32))
+    axes, own = np.eye(3, dtype=np.float32), np.arange(3)
+    ranked = rank(cosines, penalty, axes, rows=own, columns=own)
     assert ranked.similarity == pytest.approx([0.80, 0.55, 0.07], abs=1e-6)
     assert ranked.discrimination == pytest.approx([2 / 3, 1 / 3, 0], abs=1e-6)
     assert ranked.values() == pytest.approx([0.727273, 0.415094, 0], abs=1e-6)
@@ -28,7 +29,9 @@ def test_a_constant_answer_ranks_as_if_it_were_given_everywhere():
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     constant, references = vectors[:1], vectors[1:]
     penalty = np.array([0.7], np.float32)
-    everywhere = rank(constant, penalty, np.zeros(40, np.int64), references)
+    everywhere = rank(
+        constant, penalty, references, rows=np.zeros(40, np.int64), columns=np.arange(40)
+    )
     (once,) = rank_constants(constant, penalty, references)
     assert once.similarity == pytest.approx(everywhere.similarity, abs=1e-6)
     assert once.discrimination == pytest.approx(everywhere.discrimination, abs=1e-6)

@@ -1,9 +1,18 @@
 import json
+from dataclasses import replace
 
 import pytest
 
+from auricle.metrics.compute import prepare
+from auricle.metrics.evidence import CaptionEvidence, texts_hash
 from auricle.metrics.result import MetricOptions
-from auricle.scoring.summary import ScoredClip, missing_task, score_task, summarise
+from auricle.scoring.summary import (
+    ScoredClip,
+    caption_evidence,
+    missing_task,
+    score_task,
+    summarise,
+)
 
 
 def labelled(pairs):
@@ -101,3 +110,61 @@ def test_independent_errors_of_a_mean_add_in_squares():
     track = summarise(tasks, tracks={"x": "a", "y": "a"}, official=True)["tracks"]["a"]
     assert track["low"] == pytest.approx(0.5 - 0.1 / 2**0.5)
     assert track["high"] == pytest.approx(0.5 + 0.1 / 2**0.5)
+
+
+def made_up_evidence(metric, clips):
+    samples = prepare(metric, [c.prediction for c in clips], [c.references for c in clips])
+    return CaptionEvidence(
+        metric=metric,
+        texts=texts_hash(samples),
+        models={"sentence_model": "made up"},
+        penalty=[1.0, 0.1],
+        similarity=[0.9, 0.05],
+        discrimination=[0.5, 0.0],
+        grouped_similarity=[],
+        grouped_discrimination=[],
+        speechless=None,
+        constant=0.3,
+        constant_answer="a dog",
+        shuffled=0.35,
+    )
+
+
+def test_captions_are_scored_from_evidence_without_models():
+    # FENSE of cosines .9 and .5, the second flagged, is .475.
+    clips = labelled([("a dog barks", "a dog"), ("rain rain", "rain")])
+    options = MetricOptions(evidence=made_up_evidence("FENSE", clips))
+    task = score_task("FENSE", clips, expected=2, options=options)
+    assert task["score"] == pytest.approx(0.475)
+    assert task["detail"]["fluency_error_rate"] == 0.5
+    assert task["chance"] == 0.35
+    assert task["chance_answers"]["constant"] == 0.3
+
+
+def test_evidence_that_fits_is_given_back():
+    clips = labelled([("a dog barks", "a dog"), ("rain rain", "rain")])
+    evidence = made_up_evidence("DATE", clips)
+    assert caption_evidence("date", clips, options=MetricOptions(evidence=evidence)) is evidence
+
+
+@pytest.mark.parametrize(("metric", "count"), [("accuracy", 2), ("DATE", 0)])
+def test_no_evidence_is_needed_without_a_model_or_clips(metric, count):
+    assert caption_evidence(metric, labelled([("a", "a")] * count)) is None
+
+
+def test_a_missing_caption_model_makes_the_task_fail_with_the_way_out(tmp_path):
+    options = MetricOptions(sentence_model=str(tmp_path / "nowhere"))
+    task = score_task("FENSE", labelled([("a", "a")]), expected=1, options=options)
+    assert task["score"] is None
+    assert "Give --sentence-model" in task["failure"]
+
+
+def test_speechless_answers_to_date_score_zero_above_no_chance():
+    clips = labelled([("", "a dog"), ("", "rain")])
+    evidence = replace(
+        made_up_evidence("DATE", clips), speechless="answers", similarity=[], discrimination=[]
+    )
+    task = score_task("DATE", clips, expected=2, options=MetricOptions(evidence=evidence))
+    assert (task["score"], task["raw"], task["failure"]) == (0.0, None, None)
+    assert "No answer has a single word" in task["reason"]
+    assert task["chance"] == 0.35

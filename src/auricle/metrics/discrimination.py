@@ -20,7 +20,7 @@ Rows = NDArray[np.int64]
 
 
 class Ranked(NamedTuple):
-    """Of each sample, float32 ``[num_samples]``."""
+    """Of each pair of an answer and a reference, float32 ``[num_pairs]``."""
 
     similarity: Array
     """Cosine with its own reference, times the answer's penalty."""
@@ -28,7 +28,7 @@ class Ranked(NamedTuple):
     """Share of references that stand further away by more than the margin."""
 
     def values(self) -> Array:
-        """DATE of each sample."""
+        """DATE of each pair."""
         return harmonic(self.similarity, self.discrimination)
 
 
@@ -43,30 +43,30 @@ def clamped_harmonic(similarity: Array, discrimination: Array) -> Array:
     return harmonic(np.maximum(similarity, np.float32(0)), discrimination)
 
 
-def rank(answers: Array, penalty: Array, rows: Rows, references: Array) -> Ranked:
-    """Compare each sample's answer with all references.
+def rank(answers: Array, penalty: Array, references: Array, *, rows: Rows, columns: Rows) -> Ranked:
+    """Compare answers with all references, for pairs of an answer and its own reference.
 
     Args:
         answers: Unit embeddings of the distinct answers, float32 ``[num_answers, hidden]``.
         penalty: Factor of each distinct answer, float32 ``[num_answers]``.
-        rows: The answer of each sample, int64 ``[num_samples]``.
-        references: The reference of each sample, float32 ``[num_samples, hidden]``.
+        references: Of each sample, float32 ``[num_samples, hidden]``.
+        rows: The answer of each pair, int64 ``[num_pairs]``.
+        columns: The reference of each pair, int64 ``[num_pairs]``.
 
     Returns:
-        ``D_i = 1 - #{j: sim_ij >= s_i - delta / 2} / N``; j = i always counts.
+        ``D_i = 1 - #{j: sim_ij >= s_i - delta / 2} / N`` of each pair; its own j always counts.
     """
     total = len(references)
     similarity, count = np.empty(len(rows), np.float32), np.empty(len(rows), np.int64)
     order = np.argsort(rows, kind="stable")
     step = max(1, _CELLS_AT_ONCE // total)
     for first in range(0, len(order), step):
-        samples = order[first : first + step]
-        distinct, local = np.unique(rows[samples], return_inverse=True)
+        pairs = order[first : first + step]
+        distinct, local = np.unique(rows[pairs], return_inverse=True)
         table = penalty[distinct][:, None] * (answers[distinct] @ references.T)
-        own = table[local, samples]
-        similarity[samples] = own
-        close = table[local] >= (own - _MARGIN)[:, None]
-        count[samples] = np.count_nonzero(close, axis=1)
+        own = table[local, columns[pairs]]
+        similarity[pairs] = own
+        count[pairs] = np.count_nonzero(table[local] >= (own - _MARGIN)[:, None], axis=1)
     return Ranked(similarity, np.float32(1) - (count / np.float32(total)).astype(np.float32))
 
 

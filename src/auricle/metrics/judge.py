@@ -26,8 +26,6 @@ from auricle.metrics.token_weights import (
     words_of,
 )
 
-_MOST_CONSTANTS = 500
-
 
 class _Corpus:
     """Texts with repeats; each distinct one is embedded once."""
@@ -90,7 +88,7 @@ def _judge_fense(models: CaptionModels, samples: Samples, penalty: Array) -> dic
         values: Array = factor * np.einsum("nd,nd->n", left[row], right)
         return values
 
-    constants = _constants(samples)
+    constants = samples.constant_answers()
     factor = penalties(models.detector, constants, num_samples=samples.num_samples)
     tried = _Corpus(models.sentence, constants).plain()
     scores = factor * (tried @ right.mean(axis=0, dtype=np.float64))
@@ -123,18 +121,21 @@ def _judge_date(models: CaptionModels, samples: Samples, penalty: Array) -> dict
     clip = samples.clip_of_sample
     factor = np.empty(len(left), np.float32)
     factor[answers.rows] = penalty[clip]
-    ranked = rank(left, factor, answers.rows, right)
-    other = samples.other_clips()
+    size, other = samples.num_samples, samples.other_clips()
+    rows, columns = answers.rows, np.arange(size)
     if other is not None:
         first = np.searchsorted(clip, np.arange(samples.num_clips))
-        shuffled = rank(left, factor, answers.rows[first[other[clip]]], right)
-        found["shuffled"] = _score(shuffled.values())
+        rows = np.concatenate([rows, rows[first[other[clip]]]])
+        columns = np.concatenate([columns, columns])
+    ranked = rank(left, factor, right, rows=rows, columns=columns)
+    if other is not None:
+        found["shuffled"] = _score(ranked.values()[size:])
     grouped: dict[str, Any] = {"grouped_similarity": [], "grouped_discrimination": []}
     if samples.num_samples > samples.num_clips:
         grouped = _judge_grouped(models, samples, penalty, right)
     return {
-        "similarity": _numbers(ranked.similarity),
-        "discrimination": _numbers(ranked.discrimination),
+        "similarity": _numbers(ranked.similarity[:size]),
+        "discrimination": _numbers(ranked.discrimination[:size]),
         "speechless": None,
         **grouped,
         **found,
@@ -153,7 +154,13 @@ def _judge_grouped(
     assert left is not None
     factor = np.empty(len(left), np.float32)
     factor[answers.rows] = penalty
-    ranked = rank(left, factor, answers.rows, centroids.astype(np.float32))
+    ranked = rank(
+        left,
+        factor,
+        centroids.astype(np.float32),
+        rows=answers.rows,
+        columns=np.arange(samples.num_clips),
+    )
     return {
         "grouped_similarity": _numbers(ranked.similarity),
         "grouped_discrimination": _numbers(ranked.discrimination),
@@ -162,7 +169,7 @@ def _judge_grouped(
 
 def _date_chance(models: CaptionModels, samples: Samples, right: Array) -> dict[str, Any]:
     tokens = _token_similarity(models)
-    constants = _constants(samples)
+    constants = samples.constant_answers()
     factor = penalties(models.detector, constants, num_samples=samples.num_samples)
     ids = tokenise(models.sentence, constants, models.sentence.max_tokens)
     # The corpus of a constant answer is that answer N times, so each has an IDF of its own.
@@ -187,11 +194,6 @@ def _speechless(side: str) -> dict[str, Any]:
     names = ("similarity", "discrimination", "grouped_similarity", "grouped_discrimination")
     nothing = {"constant": 0.0, "constant_answer": "", "shuffled": None}
     return {**{name: [] for name in names}, "speechless": side, **nothing}
-
-
-def _constants(samples: Samples) -> list[str]:
-    frequent = Counter(samples.flat_references).most_common(_MOST_CONSTANTS)
-    return list(dict.fromkeys(["", *(text for text, _ in frequent)]))
 
 
 def _score(values: Array) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from auricle.errors import ScoringError
 from auricle.seeding import generator
 
 _DELETE_PUNCTUATION = str.maketrans("", "", string.punctuation)
+_MOST_CONSTANTS = 500
 _WHITE_SPACE = re.compile(r"\s+")
 
 
@@ -79,6 +81,14 @@ class Samples:
         """Index of each sample's clip, int64 ``[num_samples]``."""
         counts = np.fromiter(map(len, self.references), dtype=np.int64, count=self.num_clips)
         return np.repeat(np.arange(self.num_clips), counts)
+
+    def constant_answers(self) -> list[str]:
+        """What a system that hears nothing might always say.
+
+        Empty, and each distinct reference, at most 500, the most frequent first.
+        """
+        frequent = Counter(self.flat_references).most_common(_MOST_CONSTANTS)
+        return list(dict.fromkeys(["", *(text for text, _ in frequent)]))
 
     def other_clips(self) -> NDArray[np.int64] | None:
         """For each clip another clip, along a random cycle through all; None for fewer than two.

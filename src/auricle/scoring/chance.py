@@ -26,7 +26,6 @@ from auricle.metrics.result import MetricOptions, MetricResult, clipped
 from auricle.metrics.tally import LabelTally
 from auricle.metrics.text import Samples
 
-MOST_CONSTANTS = 500
 # Comparing two texts of m and n units costs about m n / 64 machine words and never less than
 # some 40; beyond this many, the rarest constants are left out and the result says so.
 _BUDGET_WORDS = 4_000_000_000
@@ -73,7 +72,7 @@ def chance_of(samples: Samples, result: MetricResult, options: MetricOptions) ->
         options: As the metric took them.
     """
     if result.metric == ACCURACY:
-        answer, count = _most_frequent(samples)[0]
+        ((answer, count),) = Counter(samples.flat_references).most_common(1)
         return _chance(count / samples.num_samples, answer)
     if result.metric == MAP:
         return _map_chance(samples, result)
@@ -89,15 +88,6 @@ def chance_of(samples: Samples, result: MetricResult, options: MetricOptions) ->
 
 def _chance(constant: float, answer: str, note: str | None = None) -> Chance:
     return Chance(clipped(constant), clipped(constant), answer, note=note)
-
-
-def _most_frequent(samples: Samples) -> list[tuple[str, int]]:
-    """Distinct references with their counts, most frequent first, ties in order of appearance."""
-    return Counter(samples.flat_references).most_common(MOST_CONSTANTS)
-
-
-def _constants(samples: Samples) -> list[str]:
-    return list(dict.fromkeys(["", *(text for text, _ in _most_frequent(samples))]))
 
 
 def _map_chance(samples: Samples, result: MetricResult) -> Chance:
@@ -116,7 +106,7 @@ def _error_rate_chance(samples: Samples, split: Callable[[str], list[str]]) -> C
     weights = np.fromiter(counted.values(), np.float64, len(counted))
     units = float(np.dot(weights, [len(reference) for reference in references]))
     answers, note = affordable(
-        _constants(samples),
+        samples.constant_answers(),
         num_references=len(references),
         num_units=sum(map(len, references)),
     )
@@ -170,7 +160,7 @@ def _rouge_chance(samples: Samples, result: MetricResult, options: MetricOptions
     ids: dict[str, int] = {}
     references = [encode_units(text, str.split, ids) for text in samples.flat_references]
     answers, note = affordable(
-        _constants(samples),
+        samples.constant_answers(),
         num_references=len(references),
         num_units=sum(map(len, references)),
     )
