@@ -17,6 +17,7 @@ import numpy as np
 from auricle.metrics.classification import average_precisions
 from auricle.metrics.tally import LabelTally, RatioTally, Tally
 from auricle.scoring.intervals import interval_of
+from auricle.seeding import generator
 
 Draw = Callable[[np.random.Generator, int], Tally]
 
@@ -91,7 +92,7 @@ def value_of(tally: Tally) -> float:
 
 
 SETTINGS: list[tuple[str, Draw, int]] = [
-    ("accuracy .50", right_or_wrong(0.5), 50),
+    ("accuracy .50", right_or_wrong(0.5), 100),
     ("accuracy .90", right_or_wrong(0.9), 99),
     ("accuracy .70", right_or_wrong(0.7), 400),
     ("accuracy .99", right_or_wrong(0.99), 1000),
@@ -117,7 +118,7 @@ def main() -> None:
     print("| what | clips | truth | covered | mean width | s |\n|---|---|---|---|---|---|")
     for name, draw, clips in SETTINGS:
         start = time.process_time()
-        rng = np.random.default_rng(20260101)
+        rng = generator("coverage", name, clips)
         truth = value_of(draw(rng, 2_000_000))
         covered, width = 0, 0.0
         for repetition in range(repetitions):

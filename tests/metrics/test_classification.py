@@ -17,6 +17,13 @@ def test_accuracy_counts_each_reference_of_a_clip():
     assert (result.num_clips, result.num_samples) == (2, 3)
 
 
+def test_accuracy_of_the_worked_example():
+    result = compute_metric(
+        "accuracy", ["Dog.", "cat", "car horn"], singles(["dog", "cow", "car_horn"])
+    )
+    assert result.raw == pytest.approx(1 / 3)
+
+
 def test_balanced_accuracy_and_macro_f1_agree_with_scikit_learn():
     rng = np.random.default_rng(3)
     truth = rng.choice(["a", "b", "c"], 200, p=[0.8, 0.15, 0.05])

@@ -135,6 +135,21 @@ def test_other_references_are_not_compared():
     assert entry["reason"] == "clip c0 has other references in each run"
 
 
+def test_a_task_that_cannot_be_scored_is_missing_with_the_reason(tmp_path):
+    clips = [ScoredClip("x", "a dog", ["a dog"])]
+    options = MetricOptions(sentence_model=str(tmp_path / "nowhere"))
+    task = TaskAnswers("FENSE", "b", clips, options)
+    pair = only_pair(run("x", t=task, u=answers({1})), run("y", t=task, u=answers({2})))
+    assert pair["tasks"]["t"]["reason"].startswith("x: The sentence model")
+    assert pair["tasks"]["u"]["verdict"] == "cannot tell"
+
+
+def test_a_task_without_answers_is_missing_with_its_failure():
+    empty = TaskAnswers("accuracy", "a", [], failure="the encoder crashed")
+    pair = only_pair(run("x", t=empty), run("y", t=answers({2})))
+    assert pair["tasks"]["t"]["reason"] == "x: the encoder crashed"
+
+
 def test_errors_of_a_track_add_in_squares():
     strong, weak = answers(set(range(180))), answers(set(range(100)))
     pair = only_pair(run("x", t=strong, u=weak), run("y", t=weak, u=weak))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from auricle.errors import ScoringError
+from auricle.errors import ScoringError, UserError
 from auricle.metrics.compute import compute_metric
 from auricle.metrics.result import MetricOptions, MetricResult
 from auricle.metrics.tally import LabelTally, RatioTally
@@ -77,21 +77,24 @@ def compare_runs(runs: Sequence[RunAnswers]) -> dict[str, Any]:
     return {"pairs": pairs}
 
 
-def _results(run: RunAnswers) -> dict[str, MetricResult]:
-    return {
-        name: compute_metric(
-            task.metric,
-            [clip.prediction for clip in task.clips],
-            [clip.references for clip in task.clips],
-            options=task.options,
-        )
-        for name, task in run.tasks.items()
-        if task.clips
-    }
+def _results(run: RunAnswers) -> dict[str, MetricResult | str]:
+    """Each task's result, or why it has none."""
+    found: dict[str, MetricResult | str] = {}
+    for name, task in run.tasks.items():
+        if not task.clips:
+            found[name] = task.failure or "no clip was answered"
+            continue
+        answers = [clip.prediction for clip in task.clips]
+        references = [clip.references for clip in task.clips]
+        try:
+            found[name] = compute_metric(task.metric, answers, references, options=task.options)
+        except UserError as error:
+            found[name] = str(error)
+    return found
 
 
 def _compare_pair(
-    one: RunAnswers, other: RunAnswers, results: Mapping[str, Mapping[str, MetricResult]]
+    one: RunAnswers, other: RunAnswers, results: Mapping[str, Mapping[str, MetricResult | str]]
 ) -> dict[str, Any]:
     tasks = {
         name: _compare_task(name, (one, other), results)
@@ -110,13 +113,15 @@ def _compare_pair(
 def _compare_task(
     name: str,
     pair: tuple[RunAnswers, RunAnswers],
-    results: Mapping[str, Mapping[str, MetricResult]],
+    results: Mapping[str, Mapping[str, MetricResult | str]],
 ) -> dict[str, Any]:
     tallies = []
     for run in pair:
         result = results[run.name].get(name)
         if result is None:
             return _missing(f"{run.name} has no answers to it")
+        if isinstance(result, str):
+            return _missing(f"{run.name}: {result}")
         if result.tally is None:
             return _missing(f"{run.name}: {result.reason or 'it has no value'}")
         tallies.append((result.metric, result.tally))
@@ -151,7 +156,7 @@ def _compare_track(tasks: Sequence[Mapping[str, Any]], missing: Sequence[str]) -
 
     value = mean("difference")
     error = math.sqrt(math.fsum(task["error"] ** 2 for task in tasks)) / len(tasks)
-    p = normal_p(value / error) if error > 0 else 1.0
+    p = normal_p(value / error) if error > 0 else float(value == 0)
     found = Difference(
         mean("left"),
         mean("right"),

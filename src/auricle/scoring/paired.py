@@ -85,7 +85,7 @@ def map_difference(left: LabelTally, right: LabelTally, stream: str) -> Differen
     )
     error = float(replicates.std(ddof=1))
     centre = 2 * (one - other) - float(replicates.mean())
-    p = normal_p(centre / error) if error > 0 else 1.0
+    p = normal_p(centre / error) if error > 0 else float(centre == 0)
     low, high = centre - Z * error, centre + Z * error
     return Difference(one, other, one - other, low, high, error, p, "paired bootstrap over clips")
 
