@@ -28,7 +28,20 @@ def test_one_sample_a_clip_takes_wilsons_interval():
 
 
 def test_a_sparse_proportion_says_that_it_undercovers():
-    assert "covers about 92 %" in interval_of(right(98, 99), "x").note
+    assert "84 % at worst" in interval_of(right(98, 99), "x").note
+
+
+def test_wilsons_worst_coverage_is_what_the_note_says():
+    # Exactly, from the binomial distribution, over true rates with n p (1 - p) under 1.
+    n = 99
+    bounds = np.array([wilson(k / n, n) for k in range(n + 1)])
+    rates = 1 - np.geomspace(1 / n, 1e-3 / n, 400)
+    covered = [
+        stats.binom.pmf(np.arange(n + 1), n, p)[(bounds[:, 0] <= p) & (p <= bounds[:, 1])].sum()
+        for p in rates
+    ]
+    assert min(covered) == pytest.approx(0.84, abs=0.005)
+    assert np.mean(covered) == pytest.approx(0.96, abs=0.01)
 
 
 def test_samples_of_a_clip_that_agree_count_as_one():

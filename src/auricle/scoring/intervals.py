@@ -81,7 +81,7 @@ def _proportion_interval(tally: RatioTally) -> Interval | None:
         n = _effective_size(tally, p)
     note = None
     if n * p * (1 - p) < 5:
-        note = "fewer than 5 right or wrong answers are expected: covers about 92 % at worst"
+        note = "n p (1 - p) is under 5: covers 96 % on average, but 84 % at worst"
     low, high = wilson(p, n)
     return Interval(low, high, p, method, note)
 
