@@ -20,8 +20,15 @@ from auricle.board.exports import table_csv, table_json
 from auricle.board.health import Chance, chance_of_column, describe
 from auricle.board.model import Board, Column, Entry, Row, Table, Value
 from auricle.board.standing import places
+from auricle.catalog.spec import Task
 
 STATIC = ("board.css", "board.js")
+_KIND_CLASS = {
+    "published": Markup(""),
+    "baseline": Markup(" class=baseline"),
+    "run": Markup(" class=run"),
+    "result": Markup(" class=result"),
+}
 _DOTS = {"published": "dots", "baseline": "base", "run": "own", "result": "own"}
 
 
@@ -181,7 +188,8 @@ def _task_facts(column: Column, chance: Chance | None) -> Iterator[tuple[str, st
         yield "Chance", f"{chance.score:.3f} ({chance.source})"
     else:
         yield "Chance", "not known here: it needs the test labels"
-    if column.licence:
+    told = column.homepage or column.licence != Task.model_fields["licence"].default
+    if column.licence and told:
         yield "Licence", column.licence
 
 
@@ -206,8 +214,10 @@ def _task_part(facts: TableFacts, column: Column) -> dict[str, object]:
     )
     lines = Markup("").join(
         Markup(
-            '<tr><td>{}<th scope=row><a href="../entries/{}.html">{}</a><td>{:.3f}<td style="{}">\n'
+            '<tr{}><td>{}<th scope=row><a href="../entries/{}.html">{}</a><td>{:.3f}'
+            '<td style="{}">\n'
         ).format(
+            _KIND_CLASS[row.entry.kind],
             facts.places[name][row.entry.slug],
             row.entry.slug,
             row.entry.team,

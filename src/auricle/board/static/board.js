@@ -16,6 +16,7 @@
     node.append(...children);
     return node;
   };
+  let order = "";
   const keyOf = (head) => head.dataset.key;
   const nameOf = (head) => head.dataset.name || head.textContent.trim();
   const names = new Map(heads.map((head) => [keyOf(head), nameOf(head)]));
@@ -30,14 +31,17 @@
   };
 
   function sortRows() {
+    const wanted = `${state.sort}:${state.dir}`;
+    if (wanted === order) return;
+    order = wanted;
     const index = heads.findIndex((head) => keyOf(head) === state.sort);
     const numeric = heads[index].dataset.type === "number";
     const sign = state.dir === "descending" ? -1 : 1;
     const keyed = rows.map((row, place) => [valueOf(row.cells[index], numeric), place, row]);
     keyed.sort(([a, i], [b, j]) => {
       if (a === null || b === null) return (a === null) - (b === null) || i - j; // missing: last
-      const order = numeric ? a - b : a.localeCompare(b, undefined, { sensitivity: "base" });
-      return sign * order || i - j;
+      const less = numeric ? a - b : a.localeCompare(b, undefined, { sensitivity: "base" });
+      return sign * less || i - j;
     });
     body.append(...keyed.map(([, , row]) => row));
     for (const head of heads) {
@@ -66,9 +70,10 @@
   }
 
   function say(shown) {
-    const order = state.dir === "descending" ? "highest first" : "lowest first";
-    const numeric = heads.find((head) => keyOf(head) === state.sort).dataset.type === "number";
-    const how = state.sort === "rank" && state.dir === "ascending" ? "best first" : numeric ? order : state.dir === "descending" ? "Z to A" : "A to Z";
+    const type = heads.find((head) => keyOf(head) === state.sort).dataset.type;
+    const words = state.sort === "rank" ? ["best first", "worst first"]
+      : { number: ["lowest first", "highest first"], date: ["oldest first", "newest first"] }[type] ?? ["A to Z", "Z to A"];
+    const how = words[state.dir === "descending" ? 1 : 0];
     status.textContent = `${shown} of ${rows.length} rows, by ${names.get(state.sort)}, ${how}`;
   }
 
@@ -147,8 +152,9 @@
   search.addEventListener("input", () => { state.q = search.value; draw(); });
   document.getElementById("controls").addEventListener("change", ({ target }) => {
     const { group } = target.dataset;
+    if (!group) return; // leaving the search field: a click under way must keep its row
     if (group === "domain") state.domain = target.value;
-    else if (group) {
+    else {
       const off = group === "kind" ? state.kinds : state.without;
       if (target.checked) off.delete(target.value);
       else off.add(target.value);
