@@ -40,3 +40,16 @@ def machine(tmp_path: Path) -> Iterator[Path]:
     before = {path: fingerprint(path) for path in watched}
     yield root
     assert {path: fingerprint(path) for path in [*root.rglob("*"), *watched[-2:]]} == before
+
+
+@pytest.fixture(scope="session")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data home whose synthetic shards are made once for all tests."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def data_here(shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("AURICLE_HOME", str(shared_home))
+    monkeypatch.delenv("XARES_DATA_HOME", raising=False)
+    return shared_home

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from auricle.challenge.rules import check_rules, deadline, find_conflicts, is_in_time
+from auricle.challenge.rules import (
+    check_parameters,
+    check_rules,
+    deadline,
+    find_conflicts,
+    is_in_time,
+)
 from auricle.challenge.submission import Submission
 
 SET = {
@@ -114,6 +120,23 @@ def test_ordinary_arguments_may_stay(folder: Path) -> None:
 
 def test_the_encoders_file_must_exist(folder: Path) -> None:
     assert "there is no file 'other.py'" in messages(make(encoder="other.py"), folder)
+
+
+@pytest.mark.parametrize(
+    ("declared", "counted", "good"),
+    [
+        (86_000_000, 85_900_000, True),
+        (100, 94, False),
+        (0, 5, False),
+        (0, 0, True),
+        (9, None, True),
+    ],
+)
+def test_the_declared_parameters_are_the_encoders(
+    declared: int, counted: int | None, good: bool
+) -> None:
+    problems = check_parameters(make(parameters=declared), counted)
+    assert (problems == []) is good
 
 
 def test_a_deadline_ends_at_noon_utc_of_the_next_day() -> None:

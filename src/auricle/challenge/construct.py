@@ -1,7 +1,8 @@
 """Constructs an encoder once with the network on, so that it fetches what it will need without.
 
 Run by path in the submission's own environment and behind its locks: argument 1 is the folder of
-auricle's `child.py`, whose way of importing encoders is used, argument 2 the order as JSON.
+auricle's `child.py`, whose way of importing encoders is used, argument 2 the order as JSON. The
+last line that is printed says how many parameters the encoder has: ``{"num_parameters": n}``.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ def main() -> int:
             traceback.print_exc()
         sys.stderr.write(f"\n{type(error).__name__}: {error}\n")
         return 1
+    number = sum(parameter.numel() for parameter in maker.encoder.parameters())
+    sys.stdout.write("\n" + json.dumps({"num_parameters": number}) + "\n")
     return 0
 
 

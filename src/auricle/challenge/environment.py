@@ -21,7 +21,7 @@ import stat
 import sysconfig
 import venv
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,8 @@ class Environment:
     folder: Path
     variables: Mapping[str, str]
     """Environment variables of the encoder when it is judged."""
+    num_parameters: int | None = None
+    """How many the constructed encoder said that it has."""
 
     @property
     def python(self) -> Path:
@@ -124,7 +126,16 @@ def build_environment(
         done = _locked(environment, lock, words, bounds=bounds, place=(folder, logs, "construct"))
         _judge(done, lock, f"{submission.encoder} could not be constructed")
     shutil.rmtree(into / "build", ignore_errors=True)
-    return environment
+    return replace(environment, num_parameters=_count_parameters(done))
+
+
+def _count_parameters(done: Outcome) -> int | None:
+    """The last line of `construct.py`; a stranger's process wrote it, so it is only compared."""
+    try:
+        number = json.loads(done.stdout.splitlines()[-1])["num_parameters"]
+    except (IndexError, KeyError, TypeError, ValueError, RecursionError):
+        return None
+    return number if type(number) is int else None
 
 
 def _locked(

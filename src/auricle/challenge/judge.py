@@ -2,7 +2,8 @@
 
 A judged run starts from an empty scratch: no checkpoint, no prediction and no feature of any
 earlier run can be found, and no file of the submission is ever read as one (law 5). What is kept
-is the run folder that was made here, with the receipt beside it.
+is the run folder that was made here, with the receipt beside it; of a run that did not finish, nothing, unless a
+folder to work in was named.
 """
 
 from __future__ import annotations
@@ -102,7 +103,9 @@ def judge(archive: Path, *, options: JudgeOptions, progress: Progress | None = N
             locks=examination.trial.locks_facts,
             environment=examination.trial.environment_facts,
         )
-        kept = _keep(examination.workplace.runs / "judged", out, receipt)
+        kept = None
+        if scores is not None:
+            kept = _keep(examination.workplace.runs / "judged", out, receipt)
     return Judgement(stages, receipt, kept, scores)
 
 

@@ -19,6 +19,8 @@ from auricle.challenge.verdicts import Problem, Verdict, shown
 SHARE_TOLERANCE = 0.5
 """Shares are written rounded; a third each, as 33.3, is meant to be everything."""
 ORGANISERS_HOURS = 20.0
+PARAMETER_TOLERANCE = 0.05
+"""People write 86 million for 85.9."""
 CARD_BYTES = 24 * 10**9
 """The encoder must run on a card of this size."""
 
@@ -131,6 +133,24 @@ def _check_arguments(value: Any) -> list[Problem]:
         _broken(
             f"arguments: '{shown(value)}' names a file outside of the submission; write names "
             "relative to its folder, and find them in the code by Path(__file__).parent."
+        )
+    ]
+
+
+def check_parameters(submission: Submission, counted: int | None) -> list[Problem]:
+    """Hold the declared number of parameters against the constructed encoder's.
+
+    Args:
+        submission: The declaration.
+        counted: How many the encoder has; None where nobody could count.
+    """
+    declared = submission.parameters
+    if counted is None or abs(counted - declared) <= PARAMETER_TOLERANCE * max(counted, declared):
+        return []
+    return [
+        _broken(
+            f"parameters: says {declared}, and the encoder that was constructed has {counted}. "
+            "Write the number of the encoder as it is handed in."
         )
     ]
 

@@ -26,7 +26,7 @@ from auricle.challenge.environment import (
     freeze_environment,
 )
 from auricle.challenge.processes import Bounds
-from auricle.challenge.rules import CARD_BYTES
+from auricle.challenge.rules import CARD_BYTES, check_parameters
 from auricle.challenge.submission import Submission
 from auricle.challenge.verdicts import Problem, Stage, Verdict, judged, shown
 from auricle.sandbox.policy import GIBI
@@ -121,6 +121,9 @@ class Trial:
 
     def _contract_problems(self, answer: dict[str, Any], *, out_of_memory: bool) -> list[Problem]:
         problems = []
+        if "parameters" in self.submission.model_fields_set:  # not where only the rest was salvaged
+            assert self.environment is not None
+            problems = check_parameters(self.submission, self.environment.num_parameters)
         for check in answer["checks"]:
             if not check.get("required", True) or check.get("passed") is True:
                 continue
@@ -130,7 +133,7 @@ class Trial:
                 Verdict.CONTRACT_BROKEN if check.get("passed") is False else Verdict.TIME_LIMIT
             )
             problems.append(Problem(verdict, f"{name}: {text}"))
-        if problems and out_of_memory:
+        if out_of_memory:
             message = f"The encoder used up all {self.settings.memory_bytes} bytes that it may."
             problems.insert(0, Problem(Verdict.MEMORY_LIMIT, message))
         if not problems and answer.get("passed") is not True:

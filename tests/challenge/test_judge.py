@@ -1,0 +1,85 @@
+"""A judged run: from an empty scratch, behind locks, with nothing of a submission's believed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from auricle.challenge.bundle import list_folder, write_archive
+from auricle.challenge.judge import JudgeOptions, judge
+from auricle.challenge.new import create_submission
+from auricle.challenge.receipt import is_unchanged
+from auricle.challenge.stages import Settings
+from auricle.challenge.verdicts import Verdict
+from auricle.challenge.verify import VerifyOptions
+from auricle.errors import UserError
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("bubblewrap", "data_here")]
+
+SETTINGS = Settings(batch_limit_s=20)
+
+
+def zipped(folder: Path) -> Path:
+    write_archive(folder, list_folder(folder).files, folder.parent / "team.zip")
+    return folder.parent / "team.zip"
+
+
+def options(tmp_path: Path) -> JudgeOptions:
+    return JudgeOptions(
+        suite="synth-keyword",
+        out=tmp_path / "judged",
+        settings=("train.steps=2",),
+        smoke=False,
+        verify=VerifyOptions(settings=SETTINGS),
+    )
+
+
+def test_planted_results_are_never_read(tmp_path: Path, machine: Path) -> None:
+    team = tmp_path / "team"
+    create_submission(team)
+    planted = {"mean": 1.0, "tasks": {"synth-keyword": {"score": 1.0, "failure": None}}}
+    for name in (
+        *("scores.json", "runs/synth-keyword/encoder/scores.json", "features/store/0.bin"),
+        *("checkpoints/final.safetensors", "predictions/synth-keyword.jsonl"),
+    ):
+        (team / name).parent.mkdir(parents=True, exist_ok=True)
+        (team / name).write_text(json.dumps(planted))
+    found = judge(zipped(team), options=options(tmp_path))
+    assert found.accepted, [stage.message for stage in found.stages]
+    assert found.run == tmp_path / "judged"
+    assert found.scores is not None
+    score = found.scores["tasks"]["synth-keyword"]
+    assert score["score"] < 0.5  # two steps of training teach nothing
+    assert score["clips_scored"] == score["clips_expected"]
+    stored = json.loads((found.run / "scores.json").read_text())
+    assert stored["tasks"]["synth-keyword"]["score"] == score["score"]
+    receipt = json.loads((found.run / "receipt.json").read_text())
+    assert is_unchanged(receipt)
+    assert receipt["locks"]["sandbox"].startswith("bubblewrap")
+    assert receipt["stages"]["judged"] == "good"
+    with pytest.raises(UserError, match="a judged run gets a folder of its own"):
+        judge(tmp_path / "team.zip", options=options(tmp_path))
+
+
+def test_an_encoder_that_stops_in_the_judged_run_is_told_from_a_good_one(tmp_path: Path) -> None:
+    """It keeps the contract while it is checked, and sleeps once it hears real clips."""
+    team = tmp_path / "team"
+    create_submission(team)
+    code = (team / "encoder.py").read_text()
+    sleeping = (
+        "        import time\n"
+        "        if audio.shape[0] > 40:\n            time.sleep(600)\n"
+        "        frames = -(-audio.shape[1] // HOP)\n"
+    )
+    (team / "encoder.py").write_text(
+        code.replace("        frames = -(-audio.shape[1] // HOP)\n", sleeping, 1)
+    )
+    found = judge(zipped(team), options=options(tmp_path))
+    verdicts = {stage.name: stage.verdict for stage in found.stages}
+    assert verdicts["contract"] is Verdict.GOOD
+    assert verdicts["judged"] is Verdict.TIME_LIMIT
+    assert not found.accepted
+    assert found.run is None
+    assert not (tmp_path / "judged").exists()
