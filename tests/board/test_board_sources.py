@@ -207,14 +207,11 @@ def test_a_csv_takes_the_suite_of_its_tasks_and_passes_origin_through(tmp_path: 
 @pytest.mark.parametrize(
     ("header", "row", "words"),
     [
-        (["team", "nonsense"], ["A", "0.5"], "at least one task of the catalog"),
-        (["name", "gtzan"], ["A", "0.5"], "expected 'team'"),
-        (["team", "gtzan", "gtzan"], ["A", "0.5", "0.5"], "the column gtzan twice"),
-        (["team", "gtzan"], ["A", "0.5", "0.6"], "another number of fields"),
-        (["team", "gtzan"], ["A"], "another number of fields"),
-        (["team", "gtzan"], ["A", "zero"], "line 2, gtzan is 'zero'"),
-        (["team", "gtzan"], ["A", "nan"], "expected a number from 0 to 1"),
-        (["team", "gtzan"], ["A", "71.2"], "expected a number from 0 to 1"),
+        (["team", "nonsense"], ["A", "0.5"], "has no task column"),
+        (["team", "nonsense*"], ["A", "0.5"], "expected at least one task of the catalog"),
+        (["name", "gtzan"], ["A", "0.5"], "has no column 'team'"),
+        (["team", "gtzan"], ["A", "zero"], "gtzan of 'A': 'zero' is no number"),
+        (["team", "gtzan"], ["A", "71.2"], "71.2 is no score"),
         (["team", "gtzan", "clotho", "x*"], ["A", "0", "0", "0"], "one file per track"),
     ],
 )
@@ -223,10 +220,3 @@ def test_a_csv_of_another_form_is_refused(
 ) -> None:
     with pytest.raises(ScoringError, match=words):
         read_results(make_results(tmp_path / "r.csv", header, [row]), released=False)
-
-
-def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "r.csv"
-    path.write_bytes(b"\xff\xfe\x00team")
-    with pytest.raises(ScoringError, match="cannot be read as CSV"):
-        read_results(path, released=False)

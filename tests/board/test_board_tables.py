@@ -119,9 +119,9 @@ def test_suites_never_share_a_table(tmp_path: Path) -> None:
 
 
 def test_a_team_stands_once_in_a_table(tmp_path: Path) -> None:
-    path = make_results(tmp_path / "r.csv", ["team", "gtzan"], [["A", "0.5"], ["A", "0.6"]])
+    files = [make_results(tmp_path / n, ["team", "gtzan"], [["A", "0.5"]]) for n in ("1", "2")]
     with pytest.raises(ScoringError, match="A stands twice in track A of track-a"):
-        build_tables(read_results(path, released=False))
+        build_tables([one for file in files for one in read_results(file, released=False)])
     run = make_run(tmp_path / "run")
     with pytest.raises(ScoringError, match="a run folder is given once"):
         build_tables([*read_run(run, released=False), *read_run(run, released=False)])
