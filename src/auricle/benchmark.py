@@ -32,6 +32,7 @@ from auricle.lalm.answer import Answerer, Question
 from auricle.lalm.model import build_lalm
 from auricle.lalm.tokens import load_tokenizer, train_tokenizer
 from auricle.lalm.train import Trainer
+from auricle.metrics.result import MetricOptions
 from auricle.plan import Data, Job, RunOptions, hardware, open_data, resolve, versions
 from auricle.progress import Progress, SilentProgress
 from auricle.runs.folder import RunFolder, run_hash
@@ -100,7 +101,7 @@ def run(
             for name in data.tests:
                 work.answer(name, answerer)
             with work.clock("score"):
-                scores = score_run(folder)
+                scores = score_run(folder, models=work.caption_models())
             with work.clock("report"):
                 audio = LockedAudio(data.test_lock(), home=job.home)
                 write_report(folder, audio=audio, floor=find_floor(folder))
@@ -366,6 +367,13 @@ class _Work:
             record_failure(self.folder, name, f"incomplete: {reason}")
             self._progress.warn(f"{name}: {reason}; the task counts as missing.")
         join_chunks(self.folder, name, order=[a.id for a in asked if a.id not in lost])
+
+    def caption_models(self) -> MetricOptions:
+        """Where the models of FENSE and DATE are."""
+        options = self.job.options
+        return MetricOptions(
+            sentence_model=options.sentence_model, fluency_detector=options.fluency_detector
+        )
 
     def _answer_chunk(
         self,

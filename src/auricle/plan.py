@@ -59,6 +59,10 @@ class RunOptions:
     """Bytes of features on disk at a time; None = everything."""
     batch_timeout_s: float = 300.0
     """How long the encoder may take for one batch."""
+    sentence_model: str | None = None
+    """Folder or name of the sentence model of FENSE and DATE; None = the official one."""
+    fluency_detector: str | None = None
+    """Folder or file of the fluency detector of FENSE and DATE; None = the official one."""
     on_folder: Callable[[RunFolder], object] | None = None
     """Called with the run's folder as soon as it is known."""
 

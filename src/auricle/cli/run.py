@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -46,6 +47,12 @@ _DISK_BUDGET = typer.Option(
 )
 _BATCH_TIMEOUT = typer.Option(
     300.0, "--batch-timeout", metavar="SECONDS", help="Limit for one encode batch."
+)
+_SENTENCE_MODEL = typer.Option(
+    None, "--sentence-model", metavar="PATH", help="For FENSE and DATE; default: the official one."
+)
+_FLUENCY_DETECTOR = typer.Option(
+    None, "--fluency-detector", metavar="PATH", help="For FENSE and DATE; default: the official."
 )
 _AS_JSON = typer.Option(False, "--json", help="Print one JSON object.")
 _QUIET = typer.Option(False, "--quiet", help="Show no progress.")
@@ -90,6 +97,8 @@ def run_command(
     encode_budget: float | None = _ENCODE_BUDGET,
     disk_budget: str | None = _DISK_BUDGET,
     batch_timeout: float = _BATCH_TIMEOUT,
+    sentence_model: str | None = _SENTENCE_MODEL,
+    fluency_detector: str | None = _FLUENCY_DETECTOR,
     as_json: bool = _AS_JSON,
     quiet: bool = _QUIET,
 ) -> int:
@@ -119,6 +128,8 @@ def run_command(
         workers=workers,
         encode_budget_s=encode_budget,
         batch_timeout_s=batch_timeout,
+        sentence_model=sentence_model,
+        fluency_detector=fluency_detector,
         disk_budget=None if disk_budget is None else parse_size(disk_budget),
         on_folder=lambda folder: log_to(folder.log),
     )
@@ -131,7 +142,19 @@ def run_command(
         from auricle.cli.tables import print_scores
 
         print_scores(result.scores, title=f"{result.folder.path.name} on {suite}")
+        _print_standing(result.scores)
         print(f"run: {result.folder.path}   ({duration(time.monotonic() - started)})")
         print(f"page: {result.folder.report}")
     failed = any(task["failure"] for task in result.scores["tasks"].values())
     return 3 if failed else 0
+
+
+def _print_standing(scores: dict[str, Any]) -> None:
+    """Where an official result would have stood in the challenge of 2026."""
+    if not scores["official"] or scores["suite"] not in ("track-a", "track-b", "all"):
+        return
+    from auricle.scoring.published import standing_sentence
+
+    for track, mean in scores["tracks"].items():
+        if mean["mean"] is not None:
+            print(standing_sentence(track, mean["mean"]))

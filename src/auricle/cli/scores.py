@@ -61,11 +61,13 @@ def score_command(
             fluency_detector=fluency_detector,
         )
         return _print_metric(score_file(run, metric, options=options), as_json=as_json)
+    from auricle.metrics.result import MetricOptions
     from auricle.runs.folder import RunFolder
     from auricle.runs.rescore import score_run
 
     folder = RunFolder.open(run)
-    scores = score_run(folder)
+    models = MetricOptions(sentence_model=sentence_model, fluency_detector=fluency_detector)
+    scores = score_run(folder, models=models)
     if as_json:
         print_json(json.dumps({"run": str(folder.path), "scores": scores}))
     elif table is not None:
@@ -137,22 +139,18 @@ def compare_command(
 
 def _answers(folder: RunFolder, name: str) -> Any:
     """One run's answers as `compare_runs` takes them."""
-    from auricle.metrics.result import MetricOptions
-    from auricle.runs.predictions import read_predictions
+    from auricle.runs.rescore import answered_clips, metric_options
     from auricle.scoring.compare import RunAnswers, TaskAnswers
-    from auricle.scoring.summary import ScoredClip
 
     manifest = folder.read_manifest()
-    tasks = {}
-    for task, facts in manifest["test"].items():
-        path = folder.predictions(task)
-        failure = manifest["failures"].get(task)
-        found = read_predictions(path) if path.is_file() else []
-        tasks[task] = TaskAnswers(
+    tasks = {
+        task: TaskAnswers(
             metric=facts["metric"],
             track=facts["track"],
-            clips=[ScoredClip(p.id, p.prediction, p.references) for p in found],
-            options=MetricOptions(num_classes=facts["num_classes"], separator=facts["separator"]),
-            failure=failure if path.is_file() else failure or "not answered yet",
+            clips=answered_clips(folder, task),
+            options=metric_options(folder, task, facts),
+            failure=manifest["failures"].get(task),
         )
+        for task, facts in manifest["test"].items()
+    }
     return RunAnswers(name, tasks)

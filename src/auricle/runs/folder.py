@@ -88,6 +88,10 @@ class RunFolder:
         """Finished chunks of a task that is still being answered."""
         return self.predictions_folder / f"{safe_name(task)}.parts"
 
+    def evidence(self, task: str) -> Path:
+        """What the caption models said about a task's answers."""
+        return self.predictions_folder / f"{safe_name(task)}.evidence.json"
+
     @property
     def scores(self) -> Path:
         """Scores of the run's own suite."""

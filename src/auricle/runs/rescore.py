@@ -1,20 +1,38 @@
-"""Scores from stored predictions, at any time, without the encoder or the LALM (law 6)."""
+"""Scores from stored predictions, at any time, without the encoder or the LALM (law 6).
+
+What the caption models said about a task's answers lies beside them, in
+``predictions/<task>.evidence.json``, so that FENSE and DATE are computed again without a model too.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from auricle.files import write_json
+from auricle.errors import AuricleError
+from auricle.files import read_json, write_json
+from auricle.metrics.evidence import evidence_from_json
 from auricle.metrics.result import MetricOptions
 from auricle.runs.folder import RunFolder
 from auricle.runs.predictions import read_predictions
-from auricle.scoring.summary import ScoredClip, missing_task, score_task, summarise
+from auricle.scoring.summary import (
+    ScoredClip,
+    caption_evidence,
+    missing_task,
+    score_task,
+    summarise,
+)
 
 SCHEMA_VERSION = 1
 
 
-def score_run(folder: RunFolder) -> dict[str, Any]:
+def score_run(folder: RunFolder, *, models: MetricOptions | None = None) -> dict[str, Any]:
     """Score every task of a run's suite and write ``scores.json``.
+
+    Args:
+        folder: The run.
+        models: Where the caption models are, for answers that no model has judged yet.
 
     Returns:
         The content of ``scores.json``. A task without predictions, or with fewer than it has test
@@ -25,7 +43,7 @@ def score_run(folder: RunFolder) -> dict[str, Any]:
     """
     manifest = folder.read_manifest()
     tasks = {
-        name: _score_one(folder, name, facts, manifest["failures"].get(name))
+        name: _score_one(folder, name, facts, manifest["failures"].get(name), models)
         for name, facts in manifest["test"].items()
     }
     tracks = {name: facts["track"] for name, facts in manifest["test"].items()}
@@ -41,20 +59,66 @@ def score_run(folder: RunFolder) -> dict[str, Any]:
     return scores
 
 
-def _score_one(
-    folder: RunFolder, name: str, facts: dict[str, Any], failure: str | None
-) -> dict[str, Any]:
-    path = folder.predictions(name)
-    expected = int(facts["clips_expected"])
-    if not path.is_file():
-        return missing_task(
-            facts["metric"], expected=expected, failure=failure or "not answered yet"
-        )
-    clips = [ScoredClip(p.id, p.prediction, p.references) for p in read_predictions(path)]
-    return score_task(
-        facts["metric"],
-        clips,
-        expected=expected,
-        options=MetricOptions(num_classes=facts["num_classes"], separator=facts["separator"]),
-        failure=failure,
+def answered_clips(folder: RunFolder, task: str) -> list[ScoredClip]:
+    """A task's answers with their references; none where it is not answered yet.
+
+    Raises:
+        ScoringError: The file of predictions cannot be read.
+    """
+    path = folder.predictions(task)
+    found = read_predictions(path) if path.is_file() else []
+    return [ScoredClip(p.id, p.prediction, p.references) for p in found]
+
+
+def metric_options(
+    folder: RunFolder, task: str, facts: dict[str, Any], *, models: MetricOptions | None = None
+) -> MetricOptions:
+    """What a task's metric needs besides texts, stored evidence of caption models included.
+
+    Args:
+        folder: The run.
+        task: The task.
+        facts: Its entry in the manifest's ``test``.
+        models: Where the caption models are.
+
+    Raises:
+        ScoringError: The stored evidence is damaged or of another version.
+    """
+    path = folder.evidence(task)
+    return replace(
+        models or MetricOptions(),
+        num_classes=facts["num_classes"],
+        separator=facts["separator"],
+        evidence=evidence_from_json(read_json(path)) if path.is_file() else None,
     )
+
+
+def _score_one(
+    folder: RunFolder,
+    name: str,
+    facts: dict[str, Any],
+    failure: str | None,
+    models: MetricOptions | None,
+) -> dict[str, Any]:
+    metric, expected = facts["metric"], int(facts["clips_expected"])
+    if not folder.predictions(name).is_file():
+        return missing_task(metric, expected=expected, failure=failure or "not answered yet")
+    clips = answered_clips(folder, name)
+    try:
+        options = metric_options(folder, name, facts, models=models)
+        options = _judged(folder, name, metric, clips, options)
+    except AuricleError as error:  # e.g. a caption model is missing: the other tasks go on
+        return missing_task(metric, expected=expected, failure=failure or str(error))
+    return score_task(metric, clips, expected=expected, options=options, failure=failure)
+
+
+def _judged(
+    folder: RunFolder, name: str, metric: str, clips: Sequence[ScoredClip], options: MetricOptions
+) -> MetricOptions:
+    """The options with what the caption models say of these answers, stored for next time."""
+    evidence = caption_evidence(metric, clips, options=options)
+    if evidence is None:
+        return options
+    if evidence is not options.evidence:
+        write_json(folder.evidence(name), evidence.to_json())
+    return replace(options, evidence=evidence)
