@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from auricle.lalm.matmul import multiply
-from auricle.lalm.operations import Dropout, Gated, Group, Normed, Plain, linear, rotate
+from auricle.lalm.operations import Adapters, Dropout, Group, linear, rotate
+from auricle.lalm.sources import Gated, Normed, Plain
 
 F64 = torch.float64
 
@@ -15,27 +16,37 @@ def random(*shape: int, grad: bool = True) -> torch.Tensor:
     return torch.randn(*shape, dtype=F64).requires_grad_(grad)
 
 
+def group_of(weight, sizes, down, up, scale=1.5) -> Group:
+    room = weight.new_zeros(len(weight), len(down))
+    return Group(torch.cat([weight, room], 1), sizes, Adapters(down, up, scale))
+
+
 @pytest.mark.parametrize("rate", [0.0, 0.3])
 @pytest.mark.parametrize("source", ["plain", "gated", "normed"])
 def test_gradients_of_a_group_agree_with_finite_differences(source, rate):
     torch.manual_seed(0)
-    made = {"plain": Plain(), "gated": Gated(), "normed": Normed(1e-5, F64)}[source]
+    made = {"plain": Plain(), "gated": Gated(), "normed": Normed(1e-5)}[source]
     x = random(5, 8 if source == "gated" else 4)
     norm = random(4) if source == "normed" else None
-    parts = (random(7, 4), random(4, 4), random(7, 2))
 
-    def run(x, norm, weight, down, up):
-        group = Group(weight, [3, 4], down, up, scale=1.5)
+    frozen = random(7, 4, grad=False)
+
+    def with_adapters(x, norm, down, up):
+        group = group_of(frozen, [3, 4], down, up)
         dropout = Dropout(rate, torch.Generator().manual_seed(1))
         return linear(x, group, source=made, norm=norm, dropout=dropout, dtype=F64)
 
-    assert torch.autograd.gradcheck(run, (x, norm, *parts))
+    def whole(x, norm, weight):
+        return linear(x, Group(weight, [3, 4]), source=made, norm=norm, dtype=F64)
+
+    assert torch.autograd.gradcheck(with_adapters, (x, norm, random(4, 4), random(7, 2)))
+    assert torch.autograd.gradcheck(whole, (x, norm, random(7, 4)))
 
 
 def test_group_equals_layers_with_adapters_one_by_one():
     torch.manual_seed(0)
-    x, weight, down, up = random(5, 4), random(7, 4), random(4, 4), random(7, 2)
-    y = linear(x, Group(weight, [3, 4], down, up, 1.5), source=Plain(), dtype=F64)
+    x, weight, down, up = random(5, 4), random(7, 4, grad=False), random(4, 4), random(7, 2)
+    y = linear(x, group_of(weight, [3, 4], down, up), source=Plain(), dtype=F64)
     first = x @ weight[:3].T + 1.5 * x @ down[:2].T @ up[:3].T
     second = x @ weight[3:].T + 1.5 * x @ down[2:].T @ up[3:].T
     assert torch.allclose(y, torch.cat([first, second], 1))
@@ -44,7 +55,7 @@ def test_group_equals_layers_with_adapters_one_by_one():
 def test_part_and_merged_weight_of_a_group_say_the_same_as_the_group():
     torch.manual_seed(0)
     x = random(5, 4)
-    group = Group(random(9, 4), [3, 4, 2], random(6, 4), random(9, 2), 1.5)
+    group = group_of(random(9, 4, grad=False), [3, 4, 2], random(6, 4), random(9, 2))
     whole = linear(x, group, source=Plain(), dtype=F64)
     assert torch.allclose(linear(x, group.part(1, 3), source=Plain(), dtype=F64), whole[:, 3:])
     assert torch.allclose(x @ group.merged().T, whole)
@@ -52,7 +63,7 @@ def test_part_and_merged_weight_of_a_group_say_the_same_as_the_group():
 
 def test_dropout_keeps_the_expected_value():
     torch.manual_seed(0)
-    x, group = random(4, 64), Group(random(3, 64), [3], random(2, 64), random(3, 2), 2.0)
+    x, group = random(4, 64), group_of(random(3, 64, grad=False), [3], random(2, 64), random(3, 2))
     exact = linear(x, group, source=Plain(), dtype=F64)
     generator = torch.Generator().manual_seed(3)
     runs = [
@@ -61,6 +72,18 @@ def test_dropout_keeps_the_expected_value():
     ]
     spread = torch.stack(runs).std(0) / 4000**0.5
     assert ((torch.stack(runs).mean(0) - exact).abs() < 5 * spread).all()
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_masks_drop_at_their_rate_and_independently(rate):
+    masks = Dropout(rate, torch.Generator().manual_seed(1)).masks(7, 100, 300)
+    kept = masks.double()
+    noise = (rate * (1 - rate) / kept.numel()) ** 0.5
+    assert abs(kept.mean().item() - (1 - rate)) < 4 * noise + 1 / 65536
+    flat = kept.flatten() - (1 - rate)
+    for distance in (1, 2, 3, 4, 300, 30_000):
+        product = (flat[distance:] * flat[:-distance]).mean().item()
+        assert abs(product) < 5 * rate * (1 - rate) / kept.numel() ** 0.5
 
 
 def test_rotation_keeps_lengths_and_depends_on_distance_alone():

@@ -30,7 +30,6 @@ class Layout:
         """
         self.lengths = lengths
         self.tails = tails
-        self.equal = len(set(lengths)) == 1
         self.split = device.type == "cpu" and len(lengths) <= _FEW
         self.device = device
         self._places: dict[tuple[int, ...], Tensor] = {}
@@ -67,13 +66,10 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Tensor:
     Returns:
         ``[N, heads * width]``.
     """
-    if layout.split and not layout.equal:
+    if layout.split:
         parts = zip(*(torch.split(x, list(layout.lengths)) for x in (q, k, v)), strict=True)
         return torch.cat([_attend(a[None], b[None], c[None], None)[0] for a, b, c in parts])
     count, width = len(layout.lengths), max(layout.lengths)
-    if layout.equal:
-        q, k, v = (x.reshape(count, width, *x.shape[1:]) for x in (q, k, v))
-        return _attend(q, k, v, None).flatten(0, 1)
     places = layout.places(layout.lengths)
     q, k, v = (_pad(x, places, count, width) for x in (q, k, v))
     return _attend(q, k, v, None).flatten(0, 1).index_select(0, places)

@@ -20,7 +20,8 @@ from auricle.lalm.attention import Layout, causal_attention
 from auricle.lalm.greedy import Settings, check_tokens, choose
 from auricle.lalm.llama import LeanBlock, LeanLlama
 from auricle.lalm.matmul import multiply
-from auricle.lalm.operations import Gated, Group, Normed, normed, rotate
+from auricle.lalm.operations import Group, rotate
+from auricle.lalm.sources import inverse_rms, normed
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ class Generator:
         self, layer: _Layer, x: Tensor, rotation: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
         heads, key_heads = self._decoder.heads
-        h, _ = Normed(self._decoder.eps, self._dtype).make(x, layer.norm1)
+        h = self._normed(x, layer.norm1)
         qkv = multiply(h, layer.qkv.t()).view(len(x), -1, self._decoder.head_dim)
         qk, v = torch.split(qkv, [heads + key_heads, key_heads], 1)
         q, k = torch.split(rotate(qk, *rotation), [heads, key_heads], 1)
@@ -139,9 +140,11 @@ class Generator:
 
     def _after_attention(self, layer: _Layer, x: Tensor, mixed: Tensor) -> Tensor:
         x = x + multiply(mixed, layer.output.t())
-        h, _ = Normed(self._decoder.eps, self._dtype).make(x, layer.norm2)
-        h, _ = Gated().make(multiply(h, layer.gate_up.t()), None)
-        return x + multiply(h, layer.down.t())
+        gate, up = multiply(self._normed(x, layer.norm2), layer.gate_up.t()).chunk(2, 1)
+        return x + multiply(F.silu(gate).mul_(up), layer.down.t())
+
+    def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
+        return (x * inverse_rms(x, self._decoder.eps)).mul_(weight).to(self._dtype)
 
 
 class _State:
@@ -201,6 +204,6 @@ def _layer(block: LeanBlock, dtype: torch.dtype) -> _Layer:
 
 
 def _merged(group: Group, dtype: torch.dtype) -> Tensor:
-    if group.down is None:
+    if group.adapters is None:
         return group.weight.detach().to(dtype)
     return group.merged().to(dtype)

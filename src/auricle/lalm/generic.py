@@ -113,7 +113,7 @@ class GenericDecoder(nn.Module):
             x[at, width - len(row) :] = row
             mask[at, width - len(row) :] = 1
         self.decoder.eval()
-        past, said, columns = None, None, []
+        past, said, columns, vocabulary = None, None, [], 0
         positions = (mask.cumsum(1) - 1).clamp_(min=0)
         ended = torch.zeros(len(rows), dtype=torch.bool, device=device)
         for _ in range(settings.max_new_tokens):
@@ -127,6 +127,7 @@ class GenericDecoder(nn.Module):
                     logits_to_keep=1,
                 )
             logits, past = out.logits[:, -1].to(embed.weight.dtype), out.past_key_values
+            vocabulary = logits.shape[1]
             if said is None:
                 said = torch.zeros_like(logits, dtype=torch.bool)
             chosen = choose(logits, said, settings.repetition_penalty)
@@ -141,8 +142,8 @@ class GenericDecoder(nn.Module):
             mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
         ids = torch.stack(columns, 1).tolist() if columns else [[] for _ in rows]
         answers = [_until(row, settings.eos_id) for row in ids]
-        for number, row in enumerate(answers):
-            check_tokens(row, [number] * len(row), embed.weight.shape[0])
+        for number, answer in enumerate(answers):
+            check_tokens(answer, [number] * len(answer), vocabulary)
         return answers
 
     @contextlib.contextmanager

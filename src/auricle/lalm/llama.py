@@ -18,17 +18,10 @@ from torch.nn import functional as F  # noqa: N812
 from auricle.lalm.attention import Layout, causal_attention, tail_attention
 from auricle.lalm.batch import Batch
 from auricle.lalm.lora import PREFIX, LoraSettings, first_down
-from auricle.lalm.operations import (
-    Dropout,
-    Gated,
-    Group,
-    Normed,
-    Plain,
-    linear,
-    normed,
-    rotate,
-)
+from auricle.lalm.matmul import ROUND_ROWS
+from auricle.lalm.operations import Adapters, Dropout, Group, linear, rotate
 from auricle.lalm.pieces import Piece, stacked, whole
+from auricle.lalm.sources import Gated, Normed, Plain, normed
 
 _ATTENTION = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
 _OUTPUT = ("self_attn.o_proj",)
@@ -68,21 +61,25 @@ class StackedLinear(nn.Module):
         self.weight = nn.Parameter(stack, requires_grad=False)
         for layer in layers:
             layer.weight = nn.Parameter(layer.weight.new_empty(0), requires_grad=False)
+        self.columns = stack.shape[1]
         self.down: nn.Parameter | None = None
         self.up: nn.Parameter | None = None
         self.scale = 0.0
 
     def add_adapters(self, settings: LoraSettings, generator: torch.Generator) -> None:
         """Give each layer an adapter that changes nothing yet."""
-        columns = self.weight.shape[1]
-        downs = [first_down(settings.rank, columns, generator) for _ in self.sizes]
+        downs = [first_down(settings.rank, self.columns, generator) for _ in self.sizes]
+        room = self.weight.new_zeros(sum(self.sizes), settings.rank * len(self.sizes))
+        self.weight.data = torch.cat([self.weight.data, room], 1)
         self.down = nn.Parameter(torch.cat(downs))
         self.up = nn.Parameter(torch.zeros(sum(self.sizes), settings.rank))
         self.scale = settings.scale
 
     def group(self) -> Group:
         """As the operations take it."""
-        return Group(self.weight, self.sizes, self.down, self.up, self.scale)
+        if self.down is None or self.up is None:
+            return Group(self.weight, self.sizes)
+        return Group(self.weight, self.sizes, Adapters(self.down, self.up, self.scale))
 
     def pieces(self) -> list[Piece]:
         """Everything that can train."""
@@ -212,17 +209,22 @@ class LeanLlama(nn.Module):
             A number, in float32 or wider.
         """
         text = F.embedding(batch.tokens, self.embedding)
-        x = torch.zeros(
-            len(batch.positions), self.hidden_size, dtype=text.dtype, device=text.device
-        )
+        # Rows of zeros round the number up, as a sequence of their own that has no label.
+        fill = -len(batch.positions) % ROUND_ROWS
+        rows = len(batch.positions) + fill
+        x = torch.zeros(rows, self.hidden_size, dtype=text.dtype, device=text.device)
         x = x.index_copy(0, batch.audio_places, audio.to(text.dtype))
         x = x.index_copy(0, batch.token_places, text)
-        layout = Layout(batch.lengths, batch.label_counts, x.device)
+        lengths, tails, positions = batch.lengths, batch.label_counts, batch.positions
+        if fill:
+            lengths, tails = (*lengths, fill), (*tails, 0)
+            positions = torch.cat([positions, torch.arange(fill, device=x.device)])
+        layout = Layout(lengths, tails, x.device)
         dropout = None
         if dropout_seed is not None and self.dropout_rate > 0:
             generator = torch.Generator(x.device).manual_seed(dropout_seed)
             dropout = Dropout(self.dropout_rate, generator)
-        rotation = self.rotation(batch.positions)
+        rotation = self.rotation(positions)
         blocks = self.lean_blocks()
         for block in blocks[:-1]:
             x = self._block(block, x, layout, rotation, dropout)
@@ -240,7 +242,7 @@ class LeanLlama(nn.Module):
     ) -> Tensor:
         dtype = self.compute_dtype
         heads, key_heads = self.heads
-        source = Normed(self.eps, dtype)
+        source = Normed(self.eps)
         qkv = linear(
             x, block.qkv.group(), source=source, norm=block.norm1, dropout=dropout, dtype=dtype
         )
@@ -260,7 +262,7 @@ class LeanLlama(nn.Module):
     ) -> Tensor:
         dtype = self.compute_dtype
         key_heads = self.heads[1]
-        source = Normed(self.eps, dtype)
+        source = Normed(self.eps)
         group = block.qkv.group()
         kv = linear(
             x, group.part(1, 3), source=source, norm=block.norm1, dropout=dropout, dtype=dtype
@@ -283,7 +285,7 @@ class LeanLlama(nn.Module):
         gates = linear(
             x,
             block.gate_up.group(),
-            source=Normed(self.eps, dtype),
+            source=Normed(self.eps),
             norm=block.norm2,
             dropout=dropout,
             dtype=dtype,

@@ -9,16 +9,20 @@ alone, never on a timing, so that the same work gives the same bits again (law 4
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-# oneDNN compiles a kernel for each shape that it meets, and batches of varying length bring new
-# shapes at every step: below this many multiply-adds that costs more than the product gains
-# (mini recipe: 58 ms of CPU a step through MKL, 65 to 75 through oneDNN, docs/log.md).
-_WORTH_MULTIPLY_ADDS = 200_000_000
+# Below this many multiply-adds the operator's own overhead costs more than it gains.
+_WORTH_MULTIPLY_ADDS = 1_500_000
+# oneDNN compiles and keeps a kernel for each shape that it meets, so it is asked for few shapes:
+# the lean decoder rounds its rows up to ROUND_ROWS, and a size that is no multiple of 8 goes to
+# MKL (without this the mini recipe was slower than through MKL alone, docs/log.md).
+ROUND_ROWS = 64
+_MULTIPLE = 8
 
 
 @functools.cache
@@ -42,8 +46,14 @@ def multiply(left: Tensor, right: Tensor) -> Tensor:
         ``[n, m]``, contiguous.
     """
     if left.dtype is torch.float32 and left.device.type == "cpu":
-        work = left.shape[0] * left.shape[1] * right.shape[1]
-        operator = _onednn() if work >= _WORTH_MULTIPLY_ADDS else None
+        sizes = (*left.shape, right.shape[1])
+        few_shapes = not any(size % _MULTIPLE for size in sizes)
+        operator = _onednn() if few_shapes and math.prod(sizes) >= _WORTH_MULTIPLY_ADDS else None
         if operator is not None:
-            return operator(left, right.t(), None, "none", [], "")
+            return operator(_dense(left), _dense(right).t(), None, "none", [], "")
     return left @ right
+
+
+def _dense(x: Tensor) -> Tensor:
+    """The same matrix without gaps: with them the operator is a hundred times slower."""
+    return x if x.is_contiguous() or x.t().is_contiguous() else x.contiguous()

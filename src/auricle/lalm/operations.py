@@ -1,8 +1,8 @@
-"""The differentiable steps of a Llama block, with backward passes written by hand.
+"""The linear layers and rotations of a block, with backward passes written by hand.
 
-Each step saves the little that cannot be computed again cheaply: a norm keeps its input and one
-number per position, the gated unit its two inputs, an adapter its rank-8 product. A frozen weight
-gets no gradient, and several linear layers that read the same input are one product.
+A frozen weight gets no gradient, and layers that read the same input are one product. Their
+adapters ride along: right of the weights lie columns for ``scale * B``, right of the input its
+rank-8 products, so that one product gives layers and adapters together, forward and backward.
 
 Positions are rows: every tensor is ``[positions, width]``, sequences packed behind each other.
 """
@@ -10,169 +10,89 @@ Positions are rows: every tensor is ``[positions, width]``, sequences packed beh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.nn import functional as F  # noqa: N812
 
 from auricle.lalm.matmul import multiply
+from auricle.lalm.sources import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """Low-rank adapters of a group (Hu et al., 2021, "LoRA"): ``scale * drop(x) A^T B^T`` each."""
+
+    down: Tensor
+    """The A matrices stacked: ``[layers * rank, in]``."""
+    up: Tensor
+    """The B matrices stacked: ``[sum of sizes, rank]``."""
+    scale: float
+    """alpha / rank."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Linear layers that read the same input, side by side as one, with their adapters.
-
-    ``y = x W^T + scale * drop(x) A^T B^T``, layer by layer (Hu et al., 2021, "LoRA").
-    """
+    """Linear layers that read the same input, side by side as one, with their adapters."""
 
     weight: Tensor
-    """``[sum of sizes, in]``."""
+    """``[sum of sizes, in]``; with adapters ``[sum of sizes, in + layers * rank]``, where the
+    columns on the right are written anew at each use."""
     sizes: list[int]
     """Output width of each layer."""
-    down: Tensor | None = None
-    """The layers' A matrices stacked: ``[layers * rank, in]``, or None without adapters."""
-    up: Tensor | None = None
-    """The layers' B matrices stacked: ``[sum of sizes, rank]``."""
-    scale: float = 0.0
-    """alpha / rank."""
+    adapters: Adapters | None = None
+
+    @property
+    def layers(self) -> Tensor:
+        """The layers' own weights ``[sum of sizes, in]``."""
+        if self.adapters is None:
+            return self.weight
+        return self.weight[:, : self.adapters.down.shape[1]]
 
     def part(self, first: int, stop: int) -> Group:
-        """Some of the layers, by number."""
+        """Some of the layers, by number; a copy."""
         here = slice(sum(self.sizes[:first]), sum(self.sizes[:stop]))
-        if self.down is None or self.up is None:
-            return Group(self.weight[here], self.sizes[first:stop])
-        rank = self.up.shape[1]
-        down = self.down[first * rank : stop * rank]
-        return Group(self.weight[here], self.sizes[first:stop], down, self.up[here], self.scale)
+        sizes = self.sizes[first:stop]
+        if self.adapters is None:
+            return Group(self.weight[here], sizes)
+        down, up = self.adapters.down, self.adapters.up
+        rank = up.shape[1]
+        weight = self.weight.new_zeros(sum(sizes), down.shape[1] + rank * len(sizes))
+        weight[:, : down.shape[1]] = self.layers[here]
+        chosen = Adapters(down[first * rank : stop * rank], up[here], self.adapters.scale)
+        return Group(weight, sizes, chosen)
 
     def merged(self) -> Tensor:
-        """``W + scale * B A``: one plain weight that does what the layers and adapters do."""
-        weight = self.weight.detach().clone()
-        if self.down is not None and self.up is not None:
-            rank = self.up.shape[1]
-            ups = torch.split(self.up.detach(), self.sizes)
-            downs = torch.split(self.down.detach(), rank)
+        """``W + scale * B A``: one plain weight that does what layers and adapters do."""
+        weight = self.layers.detach().clone()
+        if self.adapters is not None:
+            ups = torch.split(self.adapters.up.detach(), self.sizes)
+            downs = torch.split(self.adapters.down.detach(), self.adapters.up.shape[1])
             for rows, up, down in zip(torch.split(weight, self.sizes), ups, downs, strict=True):
-                rows.add_((up @ down).to(weight.dtype), alpha=self.scale)
+                rows.add_((up @ down).to(weight.dtype), alpha=self.adapters.scale)
         return weight
 
 
 @dataclass(frozen=True, slots=True)
 class Dropout:
-    """Dropout before the adapters: one mask per layer, from a generator of the step's own."""
+    """Dropout before the adapters: one mask per layer, from a generator of the step's own.
+
+    An input is kept by comparing 16 random bits, so the rate is exact to 1 / 65,536.
+    """
 
     rate: float
     generator: torch.Generator
 
-    def masks(self, group: Group, positions: int) -> Tensor:
-        """True where an input is kept: bool ``[layers, positions, in]``."""
-        shape = (len(group.sizes), positions, group.weight.shape[1])
-        mask = torch.empty(shape, dtype=torch.bool, device=group.weight.device)
-        return mask.bernoulli_(1.0 - self.rate, generator=self.generator)
-
-
-class Source(Protocol):
-    """What a group's input is made from; the input itself is never stored, only made again."""
-
-    def make(self, x: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """The group's input, and what its backward pass wants to keep."""
-
-    def again(self, x: Tensor, weight: Tensor | None, kept: Tensor | None) -> Tensor:
-        """The same input again."""
-
-    def backward(
-        self, dh: Tensor, x: Tensor, weight: Tensor | None, kept: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Gradients of ``x`` and of ``weight``; may overwrite ``dh``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """The input as it is."""
-
-    def make(self, x: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """See `Source`."""
-        return x, None
-
-    def again(self, x: Tensor, weight: Tensor | None, kept: Tensor | None) -> Tensor:
-        """See `Source`."""
-        return x
-
-    def backward(
-        self, dh: Tensor, x: Tensor, weight: Tensor | None, kept: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
-        """See `Source`."""
-        return dh, None
-
-
-@dataclass(frozen=True, slots=True)
-class Gated:
-    """``silu(gate) * up`` of ``[n, 2 width]`` (Shazeer, 2020, "GLU variants")."""
-
-    def make(self, x: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """See `Source`."""
-        gate, up = x.chunk(2, 1)
-        return F.silu(gate).mul_(up), None
-
-    def again(self, x: Tensor, weight: Tensor | None, kept: Tensor | None) -> Tensor:
-        """See `Source`."""
-        return self.make(x, weight)[0]
-
-    def backward(
-        self, dh: Tensor, x: Tensor, weight: Tensor | None, kept: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
-        """See `Source`."""
-        gate, up = x.chunk(2, 1)
-        dx = torch.empty_like(x)
-        dgate, dup = dx.chunk(2, 1)
-        torch.mul(dh, F.silu(gate), out=dup)
-        dgate.copy_(torch.ops.aten.silu_backward(dh.mul_(up), gate))
-        return dx, None
-
-
-@dataclass(frozen=True, slots=True)
-class Normed:
-    """Root-mean-square norm with a weight (Zhang & Sennrich, 2019), in the residual's dtype."""
-
-    eps: float
-    dtype: torch.dtype
-
-    def make(self, x: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """See `Source`."""
-        inverse = inverse_rms(x, self.eps)
-        return self.again(x, weight, inverse), inverse
-
-    def again(self, x: Tensor, weight: Tensor | None, kept: Tensor | None) -> Tensor:
-        """See `Source`."""
-        assert weight is not None
-        assert kept is not None
-        return (x * kept).mul_(weight).to(self.dtype)
-
-    def backward(
-        self, dh: Tensor, x: Tensor, weight: Tensor | None, kept: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
-        """See `Source`."""
-        assert weight is not None
-        assert kept is not None
-        dh = dh.to(x.dtype)
-        dweight = (x * kept).mul_(dh).sum(0) if weight.requires_grad else None
-        g = dh.mul_(weight)
-        dot: Tensor = torch.linalg.vecdot(g, x)
-        factor = dot.unsqueeze(-1) * kept**3 / -x.shape[-1]
-        return g.mul_(kept).addcmul_(x, factor), dweight
-
-
-def inverse_rms(x: Tensor, eps: float) -> Tensor:
-    """1 / root mean square of each row: ``[n, 1]``."""
-    length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-    return length.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
-
-
-def normed(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """The norm alone, with torch's own gradient: for the few rows before the head."""
-    return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * weight
+    def masks(self, layers: int, positions: int, width: int) -> Tensor:
+        """True where an input is kept: bool ``[layers, positions, width]``."""
+        count = layers * positions * width
+        words = torch.empty(-(-count // 4), dtype=torch.int64, device=self.generator.device)
+        # Without bounds random_ would leave the sign bit of each word at 0.
+        words.random_(-(2**63), None, generator=self.generator)
+        limit = round(self.rate * 65536) - 32768
+        bits = words.view(torch.int16)[:count]
+        return (bits >= limit).view(layers, positions, width)
 
 
 def linear(
@@ -197,14 +117,16 @@ def linear(
     Returns:
         ``[n, sum of sizes]`` in ``dtype``.
     """
-    masks = None
-    scale = group.scale
-    if dropout is not None and dropout.rate > 0 and group.down is not None:
-        masks = dropout.masks(group, x.shape[0])
-        scale /= 1.0 - dropout.rate
+    down = up = masks = None
+    scale = 0.0
+    if group.adapters is not None:
+        down, up, scale = group.adapters.down, group.adapters.up, group.adapters.scale
+        if dropout is not None and dropout.rate > 0:
+            masks = dropout.masks(len(group.sizes), len(x), down.shape[1])
+            scale /= 1.0 - dropout.rate
     plan = _Plan(group.sizes, scale, masks, source, dtype)
     apply: Any = _Linear.apply
-    result: Tensor = apply(x, norm, group.weight, group.down, group.up, plan)
+    result: Tensor = apply(x, norm, group.weight, down, up, plan)
     return result
 
 
@@ -228,57 +150,69 @@ class _Linear(Function):
         up: Tensor | None,
         plan: _Plan,
     ) -> Tensor:
-        h, kept = plan.source.make(x, norm)
-        y = multiply(h, weight.to(plan.dtype).t())
-        inner = None
+        width = plan.source.width(x)
+        wide = torch.empty(len(x), weight.shape[1], dtype=plan.dtype, device=x.device)
+        h, inner = wide[:, :width], wide[:, width:]
+        kept = plan.source.make(x, norm, h)
+        matrix = weight.to(plan.dtype)
         if down is not None and up is not None:
-            inner = _inner(h, down.to(plan.dtype), up.shape[1], plan.masks)
-            rows = zip(
-                torch.split(y, plan.sizes, 1),
-                torch.split(up.to(plan.dtype), plan.sizes),
-                torch.split(inner, up.shape[1], 1),
-                strict=True,
-            )
-            for part, matrix, z in rows:
-                part.addmm_(z, matrix.t(), alpha=plan.scale)
-        ctx.save_for_backward(x, norm, weight, down, up, kept, inner, plan.masks)
-        ctx.plan = plan
-        return y
+            _place(matrix[:, width:], up, plan)
+            _inner(h, down.to(plan.dtype), plan.masks, out=inner)
+        # The matrix goes along outside autograd's guard: its right columns change at each use.
+        ctx.plan, ctx.matrix = plan, matrix
+        inner = inner.clone()
+        ctx.save_for_backward(x, norm, down, up, kept, inner, plan.masks)
+        return multiply(wide, matrix.t())
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         plan: _Plan = ctx.plan
-        x, norm, weight, down, up, kept, inner, masks = ctx.saved_tensors
-        dy = dy.to(plan.dtype)
-        dh = multiply(dy, weight.to(plan.dtype))
+        x, norm, down, up, kept, inner, masks = ctx.saved_tensors
+        width = plan.source.width(x)
+        dy = dy.to(plan.dtype).contiguous()
+        dwide = multiply(dy, ctx.matrix)
+        dh, dinner = dwide[:, :width], dwide[:, width:]
         dweight = ddown = dup = None
-        if weight.requires_grad or down is not None:
-            h = plan.source.again(x, norm, kept)
-            if weight.requires_grad:
-                dweight = multiply(dy.t(), h).to(weight.dtype)
+        if ctx.needs_input_grad[2] or down is not None:
+            h = torch.empty(len(x), width, dtype=plan.dtype, device=x.device)
+            plan.source.again(x, norm, kept, h)
+            if ctx.needs_input_grad[2]:
+                dweight = multiply(dy.t(), h).to(x.dtype)
             if down is not None:
-                dup, dinner = _up_gradient(dy, inner, up, plan)
+                dup = _up_gradient(dy, inner, up, plan)
+                dinner = dinner.contiguous()
                 ddown = _down_gradient(dh, h, dinner, down.to(plan.dtype), masks).to(down.dtype)
         dx, dnorm = plan.source.backward(dh, x, norm, kept)
         return dx, dnorm, dweight, ddown, dup, None
 
 
-def _inner(h: Tensor, down: Tensor, rank: int, masks: Tensor | None) -> Tensor:
-    """``drop(h) A^T`` of each layer: ``[n, layers * rank]``."""
+def _place(columns: Tensor, up: Tensor, plan: _Plan) -> None:
+    """Write ``scale * B`` of each layer into its own rows and columns; the rest stays zero."""
+    scaled = up.detach() * plan.scale
+    ups = torch.split(scaled, plan.sizes)
+    blocks = zip(torch.split(columns, plan.sizes), ups, strict=True)
+    for place, (rows, matrix) in enumerate(blocks):
+        rows[:, place * up.shape[1] : (place + 1) * up.shape[1]] = matrix
+
+
+def _inner(h: Tensor, down: Tensor, masks: Tensor | None, *, out: Tensor) -> None:
+    """Write ``drop(h) A^T`` of each layer: ``[n, layers * rank]``."""
     if masks is None:
-        return h @ down.t()
-    pieces = zip(masks, torch.split(down, rank), strict=True)
-    return torch.cat([(h * mask) @ matrix.t() for mask, matrix in pieces], 1)
+        out.copy_(multiply(h, down.t()))
+        return
+    rank = down.shape[0] // len(masks)
+    rows = zip(masks, torch.split(down, rank), torch.split(out, rank, 1), strict=True)
+    for mask, matrix, place in rows:
+        place.copy_(multiply(h * mask, matrix.t()))
 
 
-def _up_gradient(dy: Tensor, inner: Tensor, up: Tensor, plan: _Plan) -> tuple[Tensor, Tensor]:
-    """Gradients of the stacked B matrices and of the adapters' inner product."""
-    parts = torch.split(dy, plan.sizes, 1)
-    inners = torch.split(inner, up.shape[1], 1)
-    ups = torch.split(up.to(plan.dtype), plan.sizes)
-    dup = torch.cat([dy_j.t() @ z for dy_j, z in zip(parts, inners, strict=True)])
-    dinner = torch.cat([dy_j @ matrix for dy_j, matrix in zip(parts, ups, strict=True)], 1)
-    return dup.to(up.dtype).mul_(plan.scale), dinner.mul_(plan.scale)
+def _up_gradient(dy: Tensor, inner: Tensor, up: Tensor, plan: _Plan) -> Tensor:
+    """Gradient of the stacked B matrices."""
+    # All layers' products at once; each layer's own block is what is wanted of them.
+    every = multiply(inner.t(), dy)
+    rows = torch.split(every, up.shape[1])
+    blocks = [torch.split(row, plan.sizes, 1)[place].t() for place, row in enumerate(rows)]
+    return torch.cat(blocks).to(up.dtype).mul_(plan.scale)
 
 
 def _down_gradient(
@@ -286,14 +220,15 @@ def _down_gradient(
 ) -> Tensor:
     """Gradient of the stacked A matrices; adds the adapters' part to ``dh`` in place."""
     if masks is None:
-        dh.addmm_(dinner, down)
-        return dinner.t() @ h
+        dh.add_(multiply(dinner, down))
+        return multiply(dinner.t(), h)
     rank = down.shape[0] // len(masks)
     downs, dinners = torch.split(down, rank), torch.split(dinner, rank, 1)
-    pieces = list(zip(masks, downs, dinners, strict=True))
-    for mask, matrix, dz in pieces:
-        dh.add_((dz @ matrix).mul_(mask))
-    return torch.cat([dz.t() @ (h * mask) for mask, _, dz in pieces])
+    found = []
+    for mask, matrix, dz in zip(masks, downs, dinners, strict=True):
+        dh.addcmul_(multiply(dz, matrix), mask)
+        found.append(multiply(dz.t(), h * mask))
+    return torch.cat(found)
 
 
 class _Rotate(Function):
