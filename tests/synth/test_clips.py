@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from auricle.catalog.load import get_task
 from auricle.errors import UnknownNameError
 from auricle.synth.clips import KINDS, label_of, make_clip
 from auricle.synth.words import LEXICON, TONAL
@@ -52,6 +53,11 @@ def test_labels_are_dealt_evenly_in_both_splits(task):
         decks = [tuple(dealt[j : j + len(labels)]) for j in range(0, len(dealt), len(labels))]
         assert all(sorted(deck) == sorted(labels) for deck in decks)
         assert len(set(decks)) > 1  # the number of a clip does not tell its label
+
+
+def test_the_catalog_states_the_number_of_labels(task):
+    kind, stated = KINDS[task], get_task(task).num_classes
+    assert stated == (None if kind.labels == ("",) else len(kind.labels))
 
 
 def test_a_clip_carries_its_label(task):

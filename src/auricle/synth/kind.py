@@ -59,10 +59,9 @@ def say(
     phonemes: Sequence[str],
     speaker: Speaker,
     *,
-    seconds: tuple[float, float],
+    most_s: float,
     style: Style = PLAIN,
 ) -> Samples:
-    """Speak at the pace that makes the phrase last about as long as drawn from a range."""
+    """Speak at the speaker's own pace, or faster where it would last longer than ``most_s``."""
     natural_s = sum(PHONEMES[p].duration_s for p in phonemes) / speaker.rate
-    target_s = rng.uniform(*seconds)
-    return speak(rng, phonemes, speaker, replace(style, rate=natural_s / target_s))
+    return speak(rng, phonemes, speaker, replace(style, rate=max(style.rate, natural_s / most_s)))

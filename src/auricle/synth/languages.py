@@ -73,7 +73,7 @@ def utter(rng: Generator, name: str, speaker: Speaker) -> Samples:
         if rng.random() < spoken.coda:
             phonemes.append(pick(rng, spoken.consonants))
     style = Style(contour=spoken.melody)
-    return say(rng, phonemes, speaker, seconds=(1.7, 2.2), style=style)
+    return say(rng, phonemes, speaker, most_s=2.3, style=style)
 
 
 def _language(rng: Generator, label: str) -> Clip:

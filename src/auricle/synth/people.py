@@ -31,7 +31,7 @@ def _speaker_count(rng: Generator, label: str) -> Clip:
     """People who talk at once; the whole is set to one level, so loudness does not tell."""
     clip = np.zeros(num_samples(rng.uniform(2.0, 2.6)), np.float32)
     for _ in range(int(label)):
-        voice = at_level(say(rng, phrase(rng, 4), draw_speaker(rng), seconds=(1.4, 1.9)))
+        voice = at_level(say(rng, phrase(rng, 4), draw_speaker(rng), most_s=1.9))
         spare = max(0, len(clip) - len(voice))
         add(clip, voice, int(rng.integers(0, spare + 1)), 10 ** rng.uniform(-0.25, 0))
     how = Recording(snr_db=(15, 30), reverberation=0.2, colour_db=4)
@@ -53,10 +53,7 @@ def _same_speaker(rng: Generator, label: str) -> Clip:
     second = first if label == "same" else _other(rng, first)
     beep = tone(1000, num_samples(0.1)) * np.float32(0.05)
     gap = np.zeros(num_samples(0.1), np.float32)
-    parts = [
-        at_level(say(rng, phrase(rng, 3), speaker, seconds=(0.9, 1.2)))
-        for speaker in (first, second)
-    ]
+    parts = [at_level(say(rng, phrase(rng, 3), speaker, most_s=1.2)) for speaker in (first, second)]
     both = np.concatenate([parts[0], gap, beep, gap, parts[1]])
     return Clip(record(rng, lay(rng, both, (2.8, 3.2)), _CLOSE), {"label": label})
 
@@ -82,7 +79,7 @@ def _spoof(rng: Generator, label: str) -> Clip:
     if kind in (1, 2):
         speaker = replace(speaker, jitter=0.0, breath=0.002)
         style = Style(contour=tuple(rng.choice((0.92, 1.0, 1.08), 4)))
-    voice = say(rng, phrase(rng, 4), speaker, seconds=(1.4, 1.9), style=style)
+    voice = say(rng, phrase(rng, 4), speaker, most_s=1.9, style=style)
     if kind in (0, 2):
         voice = _vocoded(rng, voice)
     return Clip(record(rng, lay(rng, voice, (2.1, 2.6)), _CLOSE), {"label": label})
@@ -101,9 +98,8 @@ def voiced_emotion(rng: Generator, emotion: str, speaker: Speaker) -> Samples:
     """Some words in an emotion; how many is drawn, so that neither length nor pace tells alone."""
     style = EMOTIONS[emotion]
     line = replace(style, pitch=style.pitch * rng.uniform(0.95, 1.05))
-    count = int(rng.integers(3, 7))
-    seconds = 0.34 * count / style.rate
-    voice = say(rng, phrase(rng, count), speaker, seconds=(0.85 * seconds, seconds), style=line)
+    count = int(rng.integers(3, 6))
+    voice = say(rng, phrase(rng, count), speaker, most_s=2.4, style=line)
     if emotion == "angry":
         voice = np.tanh(voice * np.float32(3 / max(1e-6, float(np.abs(voice).max()))))
     return voice
@@ -127,7 +123,7 @@ VOCAL_SOUNDS: Mapping[str, str] = {
 def _vocal_sound(rng: Generator, label: str) -> Clip:
     size = num_samples(rng.uniform(1.6, 2.2))
     voice = at_level(BODY[VOCAL_SOUNDS[label]](rng, size))
-    how = Recording(snr_db=(0, 20), reverberation=0.6, colour_db=12)
+    how = Recording(snr_db=(-3, 15), reverberation=0.6, colour_db=12)
     return Clip(record(rng, voice, how), {"label": label})
 
 

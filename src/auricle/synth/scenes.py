@@ -22,7 +22,6 @@ from auricle.synth.signals import (
     at_level,
     band_noise,
     faded,
-    glide,
     num_samples,
     partials,
 )
@@ -118,27 +117,26 @@ def _urban(rng: Generator, label: str) -> Clip:
     return Clip(record(rng, scene, how), {"label": label})
 
 
-COUNTS = tuple(str(n) for n in range(1, 7))
-_SOUNDING_S = (0.55, 0.75)
-_GAP_S = 0.16
+COUNTS = tuple(str(n) for n in range(1, 6))
+_SOUNDING_S = (0.5, 0.65)
+_GAP_S = 0.2
 
 
 def _beep(rng: Generator, kind: str, hz: float, size: int) -> Samples:
     if kind == "noise":
         return faded(band_noise(rng, size, hz, 0.3 * hz), 0.006)
-    line = glide(hz, hz * (1.5 if kind == "chirp" else 1.0), size=size)
-    return faded(partials(line, size, (1, 0.5, 0.25) if kind == "buzz" else (1,)), 0.006)
+    return faded(partials(hz, size, (1, 0.5, 0.25) if kind == "buzz" else (1,)), 0.006)
 
 
 def _counting(rng: Generator, label: str) -> Clip:
     """Events that share one total length and one timbre, so that only time tells how many."""
     count = int(label)
-    shares = rng.dirichlet(np.full(count, 12.0))
+    shares = rng.dirichlet(np.full(count, 30.0))
     lengths = np.maximum(shares * rng.uniform(*_SOUNDING_S), 0.05)
-    clip = np.zeros(num_samples(rng.uniform(2.4, 3.0)), np.float32)
+    clip = np.zeros(num_samples(rng.uniform(1.8, 2.2)), np.float32)
     spare_s = len(clip) / SAMPLE_RATE - lengths.sum() - _GAP_S * (count - 1)
     gaps = rng.dirichlet(np.ones(count + 1)) * spare_s
-    kind, hz = pick(rng, ("tone", "buzz", "chirp", "noise")), float(rng.uniform(400, 2500))
+    kind, hz = pick(rng, ("tone", "buzz", "noise")), pick(rng, (500.0, 800.0, 1250.0, 2000.0))
     at_s = gaps[0]
     for length_s, gap_s in zip(lengths, gaps[1:], strict=True):
         beep = at_level(_beep(rng, kind, hz, num_samples(length_s)))

@@ -19,30 +19,28 @@ _CLOSE = Recording(snr_db=(15, 35), reverberation=0.15, colour_db=3)
 
 
 def _keyword(rng: Generator, label: str) -> Clip:
-    voice = say(rng, pronounce([label]), draw_speaker(rng), seconds=(0.5, 0.85))
-    return Clip(record(rng, lay(rng, voice, (1.1, 1.5)), _INDOORS), {"label": label})
+    voice = say(rng, pronounce([label]), draw_speaker(rng), most_s=1.0)
+    return Clip(record(rng, lay(rng, voice, (1.1, 1.4)), _INDOORS), {"label": label})
 
 
 def _digits(rng: Generator, _: str) -> Clip:
-    words = [pick(rng, DIGITS) for _ in range(int(rng.integers(3, 6)))]
-    voice = say(rng, pronounce(words), draw_speaker(rng), seconds=(1.4, 2.0))
+    words = [pick(rng, DIGITS) for _ in range(int(rng.integers(1, 6)))]
+    voice = say(rng, pronounce(words), draw_speaker(rng), most_s=2.1)
     return Clip(record(rng, lay(rng, voice, (2.2, 2.7)), _CLOSE), {"text": " ".join(words)})
 
 
 def _tones(rng: Generator, _: str) -> Clip:
-    characters = [pick(rng, tuple(TONAL)) for _ in range(int(rng.integers(2, 5)))]
-    speaker = replace(draw_speaker(rng), pitch_hz=rng.uniform(130, 260))
-    total_s = rng.uniform(1.2, 1.7)
-    each_s = total_s / len(characters)
+    characters = [pick(rng, tuple(TONAL)) for _ in range(int(rng.integers(1, 5)))]
+    speaker = replace(draw_speaker(rng, low_voice=False), pitch_hz=rng.uniform(150, 240))
     parts = []
     for character in characters:
         phonemes, tone = TONAL[character]
-        style = Style(contour=TONES[tone])
-        spoken = say(rng, phonemes, speaker, seconds=(0.9 * each_s, 1.1 * each_s), style=style)
+        style = Style(contour=TONES[tone], rate=0.8)
+        spoken = say(rng, phonemes, speaker, most_s=0.42, style=style)
         parts.append(at_level(spoken))
     text = "".join(characters)
     voice = np.concatenate(parts)
-    return Clip(record(rng, lay(rng, voice, (1.9, 2.4)), _CLOSE), {"text": text})
+    return Clip(record(rng, lay(rng, voice, (1.7, 2.1)), _CLOSE), {"text": text})
 
 
 _ROOMS = ("none", "kitchen", "bedroom", "washroom")
@@ -84,7 +82,7 @@ def _order(rng: Generator, label: str) -> list[str]:
 
 def _intent(rng: Generator, label: str) -> Clip:
     phonemes = pronounce(_order(rng, label))
-    voice = say(rng, phonemes, draw_speaker(rng), seconds=(1.1, 1.9))
+    voice = say(rng, phonemes, draw_speaker(rng), most_s=2.1)
     return Clip(record(rng, lay(rng, voice, (2.2, 2.7)), _CLOSE), {"label": label})
 
 
@@ -110,7 +108,7 @@ def _sentence(rng: Generator) -> list[str]:
 
 def _sentences(rng: Generator, _: str) -> Clip:
     words = _sentence(rng)
-    voice = say(rng, pronounce(words), draw_speaker(rng), seconds=(1.8, 2.6))
+    voice = say(rng, pronounce(words), draw_speaker(rng), most_s=2.6)
     return Clip(record(rng, lay(rng, voice, (2.7, 3.2)), _CLOSE), {"text": " ".join(words)})
 
 

@@ -44,14 +44,7 @@ TONES: dict[int, tuple[float, ...]] = {
 }
 """Relative pitch over a syllable: level, rising, dipping, falling."""
 
-_SYLLABLES = (
-    ("M AA", "妈麻马骂"),
-    ("Y IY", "衣移椅易"),
-    ("SH UW", "书熟鼠树"),
-    ("T AA NG", "汤糖躺烫"),
-    ("F EY", "飞肥匪费"),
-    ("CH IY", "七骑起气"),
-)
+_SYLLABLES = (("M AA", "妈麻马骂"), ("Y IY", "衣移椅易"), ("SH UW", "书熟鼠树"))
 TONAL: dict[str, tuple[tuple[str, ...], int]] = {
     character: (tuple(sounds.split()), tone)
     for sounds, characters in _SYLLABLES
