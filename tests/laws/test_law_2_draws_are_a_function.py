@@ -8,7 +8,29 @@ from typing import Any
 
 import pytest
 
+from auricle.catalog.load import get_task
+from auricle.data.mixture import Crop, Mixture, MixturePart
+from auricle.data.tables import open_tables
+from auricle.progress import SilentProgress
 from commands import predictions
+
+
+def test_any_draw_is_computed_without_the_draws_before_it(shared_home: Path) -> None:
+    task = get_task("synth-keyword")
+    tables = open_tables([task], "train", home=shared_home, workers=1, progress=SilentProgress())
+    part = MixturePart(task, tables[task.name], 1.0)
+
+    def mixture() -> Mixture:
+        return Mixture([part], crop=Crop(30.0, 5.0), seed=3)
+
+    everything = mixture().draws(0, 700)
+    assert len({draw.window for draw in everything}) > 300
+    for first, stop in ((699, 700), (128, 256), (500, 700), (0, 1)):
+        assert mixture().draws(first, stop) == everything[first:stop]
+    backwards = mixture()
+    assert [backwards.draws(i, i + 1)[0] for i in (600, 5, 317)] == [
+        everything[i] for i in (600, 5, 317)
+    ]
 
 
 @pytest.mark.slow
