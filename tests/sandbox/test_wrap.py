@@ -15,7 +15,7 @@ from auricle.sandbox import bubblewrap as bubblewrap_module
 from auricle.sandbox.bubblewrap import Bubblewrap, SandboxError, plan_command
 from auricle.sandbox.limits import make_group
 from auricle.sandbox.policy import Policy, own_python_paths, python_paths
-from auricle.sandbox.wrap import Lock, wrap, wrap_without_sandbox
+from auricle.sandbox.wrap import Lock, Locks, no_locks, wrap, wrap_without_sandbox
 
 MEBI = 1 << 20
 PYTHON = Path(sys.executable)
@@ -314,6 +314,13 @@ def test_without_a_sandbox_the_environment_is_still_clean() -> None:
         assert lock.description["sandbox"] == "none (--unsafe-no-sandbox)"
         code = "import os; print('HF_TOKEN' in os.environ)"
         assert said(lock, code, env={**os.environ, "HF_TOKEN": "x"}) == "False"
+
+
+@pytest.mark.parametrize("locks", [wrap, wrap_without_sandbox, no_locks])
+def test_an_interpreter_starts_in_the_policys_folder(locks: Locks, tmp_path: Path) -> None:
+    given = policy(readable=(*own_python_paths(), tmp_path), folder=tmp_path)
+    with locks(given) as lock:
+        assert said(lock, "import os; print(os.getcwd())") == str(tmp_path)
 
 
 def test_a_missing_bubblewrap_names_both_ways_out(monkeypatch: pytest.MonkeyPatch) -> None:

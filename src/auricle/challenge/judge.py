@@ -2,8 +2,8 @@
 
 A judged run starts from an empty scratch: no checkpoint, no prediction and no feature of any
 earlier run can be found, and no file of the submission is ever read as one (law 5). What is kept
-is the run folder that was made here, with the receipt beside it; of a run that did not finish, nothing, unless a
-folder to work in was named.
+is the run folder that was made here, with the receipt beside it; nothing of a run that did not
+finish, unless a folder to work in was named.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ TEMPLATE = Path(__file__).resolve().parent / "template"
 _WRAPPER = Path(__file__).resolve().parents[1] / "encoder" / "wrappers" / "hf.py"
 _HUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?\Z")
 _CLASS = re.compile(r"^class ([A-Za-z0-9]*Encoder)\b", re.MULTILINE)
+_IMPORT = re.compile(r"^(?:from|import) (\w+)\b", re.MULTILINE)
 
 
 def create_submission(folder: Path, *, source: str | None = None) -> list[Path]:
@@ -61,6 +62,7 @@ def _fill_in(files: dict[str, str], source: str) -> None:
             f"--from is '{source}'; a model of the Hugging Face hub is expected, hf:owner/model."
         )
     files["encoder.py"] = _WRAPPER.read_text(encoding="utf-8")
+    _add_siblings(files, files["encoder.py"])
     match = _CLASS.search(files["encoder.py"])
     assert match is not None, "the wrapper has an encoder class"
     files["requirements.txt"] += "transformers\n"
@@ -77,6 +79,15 @@ def _fill_in(files: dict[str, str], source: str) -> None:
     start = declaration.index("all. Empty only")
     stop = declaration.index("For example:")
     files[FILE_NAME] = f"{declaration[:start]}all. {declaration[stop:]}"
+
+
+def _add_siblings(files: dict[str, str], code: str) -> None:
+    """Add the files beside the wrapper that it imports, and those that they import."""
+    for name in _IMPORT.findall(code):
+        path = _WRAPPER.with_name(f"{name}.py")
+        if path.is_file() and path.name not in files:
+            files[path.name] = path.read_text(encoding="utf-8")
+            _add_siblings(files, files[path.name])
 
 
 _TO_FILL_IN = """\

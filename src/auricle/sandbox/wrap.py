@@ -38,12 +38,15 @@ class Lock:
     folder: Path
     """A private folder for files that belong to the locks; it goes with them."""
     group: Group | None
+    start: Path | None = None
+    """Where the command starts, where no sandbox sees to that."""
 
     def python(self, interpreter: Path, name: str = "python") -> Path:
         """Make a program that runs an interpreter behind the locks, e.g. for --encoder-python."""
         path = self.folder / name
         words = " ".join(shlex.quote(word) for word in [*self.prefix, str(interpreter)])
-        path.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
+        first = f"cd {shlex.quote(str(self.start))} || exit 1\n" if self.start else ""
+        path.write_text(f'#!/bin/sh\n{first}exec {words} "$@"\n', encoding="utf-8")
         path.chmod(0o755)
         return path
 
@@ -116,7 +119,7 @@ def wrap_without_sandbox(policy: Policy) -> Iterator[Lock]:
     }
     try:
         with _lock_folder(config) as (folder, prefix):
-            yield Lock(prefix, _describe(None, group), folder, group)
+            yield Lock(prefix, _describe(None, group), folder, group, policy.folder)
     finally:
         if group:
             group.close()
@@ -127,11 +130,11 @@ def no_locks(policy: Policy) -> Iterator[Lock]:
     """The plain process: for a participant's own code on their own machine.
 
     Args:
-        policy: Left aside, whole.
+        policy: Left aside, but for the folder where the command starts.
     """
     with tempfile.TemporaryDirectory(prefix="auricle-lock-") as name:
         description = {"sandbox": "none (own code)", "limits": "none", "system_calls": "unfiltered"}
-        yield Lock((), description, Path(name), None)
+        yield Lock((), description, Path(name), None, policy.folder)
 
 
 @contextlib.contextmanager
