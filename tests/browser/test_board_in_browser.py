@@ -275,6 +275,17 @@ def test_missing_is_read_out_as_missing(site: Path, page_at: PageAt, names: dict
     assert "3 of 99 test clips cannot be decoded" in row.inner_text()
 
 
+@pytest.mark.parametrize(("name", "rows"), [("published", 30), ("task", 25), ("track a", 26)])
+def test_first_cells_are_row_headings_to_a_screen_reader(
+    site: Path, page_at: PageAt, names: dict[str, str], name: str, rows: int
+) -> None:
+    """Chromium's own tree; on small pages the attribute is left to what HTML implies."""
+    page = page_at(site / names[name]).page
+    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")
+    roles = [node.get("role", {}).get("value") for node in tree["nodes"]]
+    assert roles.count("rowheader") == rows
+
+
 def test_no_hostile_name_runs_anything(site: Path, page_at: PageAt) -> None:
     opened = page_at(site / "track-b.html")
     dialogs: list[str] = []

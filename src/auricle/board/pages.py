@@ -45,15 +45,15 @@ class TableFacts:
     """By task, the class in ``field.css`` that holds its spread."""
 
     @classmethod
-    def of(cls, table: Table) -> TableFacts:
-        """Facts about every column."""
+    def of(cls, table: Table, number: int) -> TableFacts:
+        """Facts about every column of a table, which is the board's so-manieth."""
         fields, chances, found = {}, {}, {}
         for column in table.columns:
             scores = table.scores(column.name)
             fields[column.name] = Field.of(list(scores.values()))
             chances[column.name] = chance_of_column(table, column)
             found[column.name] = places(scores)
-        names = {column.name: f"{table.key}-{i}" for i, column in enumerate(table.columns)}
+        names = {column.name: f"F{number}-{i}" for i, column in enumerate(table.columns)}
         return cls(table, fields, chances, found, names)
 
     def css(self) -> str:
@@ -71,7 +71,7 @@ def render_pages(board: Board) -> Iterator[tuple[str, str]]:
     """Every file of the site: its name relative to the site's folder, and its content."""
     for name in STATIC:
         yield name, _source(name)
-    facts = [TableFacts.of(table) for table in board.tables]
+    facts = [TableFacts.of(table, number) for number, table in enumerate(board.tables)]
     yield "field.css", "".join(one.css() for one in facts)
     yield "index.html", _render("index.html", board)
     for one in facts:
@@ -142,16 +142,14 @@ def _entry_part(facts: TableFacts, row: Row) -> dict[str, object]:
 
 def _entry_line(facts: TableFacts, row: Row, column: Column) -> Markup:
     cell = row.cells[column.name]
-    head = Markup('<tr><th scope=row><a href="../tasks/{}.html">{}</a>').format(
-        column.slug, column.label
-    )
+    head = Markup('<tr><th><a href="../tasks/{}.html">{}</a>').format(column.slug, column.label)
     name, bar = facts.spreads[column.name], draw.bullet(cell)
     if cell.score is None:
         return head + Markup("<td colspan=3>{} {}\n").format(
             draw.MISSING, "" if cell.missing == "missing" else cell.missing
         )
     place = facts.places[column.name][row.entry.slug]
-    return head + Markup('<td>{:.3f}<td>{}<td class="{}" style="{}">\n').format(
+    return head + Markup("<td>{:.3f}<td>{}<td class={} style={}>\n").format(
         cell.score, place, name, bar
     )
 
@@ -214,8 +212,7 @@ def _task_part(facts: TableFacts, column: Column) -> dict[str, object]:
     )
     lines = Markup("").join(
         Markup(
-            '<tr{}><td>{}<th scope=row><a href="../entries/{}.html">{}</a><td>{:.3f}'
-            '<td style="{}">\n'
+            '<tr{}><td>{}<th><a href="../entries/{}.html">{}</a><td>{:.3f}<td style={}>\n'
         ).format(
             _KIND_CLASS[row.entry.kind],
             facts.places[name][row.entry.slug],
