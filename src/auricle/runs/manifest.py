@@ -9,6 +9,7 @@ room stays free of torch.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from auricle.errors import UserError

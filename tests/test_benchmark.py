@@ -1,0 +1,134 @@
+"""The whole job on a small suite of the test's own: damaged clips, spans, another interpreter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from auricle import RunOptions, run
+from making import audio_bytes, tone, write_tar
+
+TINY = (
+    *("train.steps=12", "train.batch_size=8", "train.warmup=2", "answer.max_new_tokens=4"),
+    *("decoder_config.hidden_size=32", "decoder_config.intermediate_size=64"),
+    "decoder_config.vocab_size=280",
+)
+
+
+def clip(number: int, key: str, *, damage: str = "") -> list[tuple[str, bytes]]:
+    """A low or a high tone with its label."""
+    high = number % 2
+    audio = audio_bytes(tone(600 if high else 300, 0.6))
+    label = "high" if high else "low"
+    if damage == "body":  # the header is whole, so only decoding finds it
+        audio = audio[:200] + bytes(len(audio) - 200)
+    if damage == "header":
+        audio = b"nothing of the kind"
+    return [(f"{key}.flac", audio), (f"{key}.json", json.dumps({"label": label}).encode())]
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Callable[..., Path]:
+    """Write shards and a suite file; damage by clip number."""
+
+    def make(*, train: dict[int, str] | None = None, test: dict[int, str] | None = None) -> Path:
+        train, test = train or {}, test or {}
+        members = [
+            clip(
+                300 + 300 * (j % 2), f"k{j:02d}", "low high".split()[j % 2], damage=train.get(j, "")
+            )
+            for j in range(24)
+        ]
+        write_tar(tmp_path / "train.tar", [m for pair in members for m in pair])
+        members = [
+            clip(
+                300 + 300 * (j % 2), f"t{j:02d}", "low high".split()[j % 2], damage=test.get(j, "")
+            )
+            for j in range(10)
+        ]
+        write_tar(tmp_path / "test.tar", [m for pair in members for m in pair])
+        task = {
+            "track": "a",
+            "domain": "sound",
+            "prompt": "Low or high?",
+            "metric": "accuracy",
+            "num_classes": 2,
+            "train_field": "label",
+            "test_field": "label",
+            "train_shards": ["train.tar"],
+            "test_shards": ["test.tar"],
+        }
+        path = tmp_path / "pitch.yaml"
+        text = {"name": "pitch", "recipe": "mini", "tasks": {"pitch": {**task, "weight": 1.0}}}
+        path.write_text(yaml.safe_dump(text))
+        return path
+
+    return make
+
+
+def measured(suite: Path, **options: Any) -> Any:
+    chosen = RunOptions(out=suite.parent / "runs", settings=TINY, **options)
+    return run("logmel", str(suite), options=chosen)
+
+
+def test_a_suite_of_ones_own_is_measured(suite: Callable[..., Path], home: Path) -> None:
+    result = measured(suite())
+    task = result.scores["tasks"]["pitch"]
+    assert (task["clips_scored"], task["clips_expected"]) == (10, 10)
+    assert task["failure"] is None
+    assert result.scores["mode"] == "custom"
+    assert not result.scores["official"]
+    assert result.folder.report.stat().st_size > 10_000
+    lines = result.folder.predictions("pitch").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [f"test/t{j:02d}" for j in range(10)]
+
+
+@pytest.mark.parametrize("damage", ["header", "body"])
+def test_a_damaged_training_clip_is_replaced_and_shown(
+    suite: Callable[..., Path], home: Path, damage: str
+) -> None:
+    result = measured(suite(train={3: damage, 4: damage}))
+    assert result.scores["tasks"]["pitch"]["failure"] is None
+    (note,) = result.folder.read_manifest()["notes"]
+    assert "2 training clips cannot be decoded" in note
+
+
+@pytest.mark.parametrize("damage", ["header", "body"])
+def test_a_damaged_test_clip_makes_the_task_incomplete(
+    suite: Callable[..., Path], home: Path, damage: str
+) -> None:
+    result = measured(suite(test={7: damage}))
+    task = result.scores["tasks"]["pitch"]
+    assert task["clips_scored"] == 9
+    assert "1 of 10 test clips cannot be decoded (test/t07)" in task["failure"]
+    assert result.scores["tracks"]["a"]["mean"] is None
+    assert result.scores["mean"] is None
+
+
+def test_spans_under_a_tight_disk_budget_change_nothing(
+    suite: Callable[..., Path], home: Path
+) -> None:
+    path = suite()
+    whole = measured(path, encode_budget_s=2.0)
+    expected = whole.folder.predictions("pitch").read_bytes()
+    again = RunOptions(
+        out=path.parent / "spans", settings=TINY, encode_budget_s=2.0, disk_budget=600_000
+    )
+    assert (
+        run("logmel", str(path), options=again).folder.predictions("pitch").read_bytes() == expected
+    )
+
+
+def test_a_finished_run_is_found_again(suite: Callable[..., Path], home: Path) -> None:
+    path = suite()
+    first = measured(path)
+    checkpoints = {p: p.stat().st_mtime_ns for p in first.folder.checkpoints.iterdir()}
+    second = measured(path)
+    assert second.folder.path == first.folder.path
+    assert {p: p.stat().st_mtime_ns for p in second.folder.checkpoints.iterdir()} == checkpoints
+    assert second.scores == first.scores
