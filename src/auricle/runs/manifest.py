@@ -55,6 +55,7 @@ class Manifest:
         value = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {
             "schema_version": SCHEMA_VERSION,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
             **value,
             "stages_s": {},
             "notes": [],
