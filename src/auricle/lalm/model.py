@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
 
 from auricle.catalog.recipe import DecoderConfig, Recipe
 from auricle.errors import CatalogError
@@ -19,7 +20,10 @@ from auricle.lalm.batch import Batch, stack_frames
 from auricle.lalm.generic import GenericDecoder
 from auricle.lalm.llama import LeanLlama, is_lean
 from auricle.lalm.lora import LoraSettings
+from auricle.lalm.matmul import ROUND_ROWS
+from auricle.lalm.operations import Group, linear
 from auricle.lalm.pieces import Piece, whole
+from auricle.lalm.sources import Plain
 from auricle.lalm.tokens import Tokens
 from auricle.seeding import stream_key
 
@@ -72,8 +76,12 @@ class LALM(nn.Module):
 
     def project(self, features: Tensor) -> Tensor:
         """Features ``[n, D * concat]`` of any float dtype to ``[n, hidden]``."""
-        projected: Tensor = self.projector(features.to(self.projector.weight.dtype))
-        return projected
+        count = len(features)
+        weight, bias = self.projector.weight, self.projector.bias
+        # Rows of zeros keep the shapes few, as in the decoder (auricle.lalm.matmul).
+        x = F.pad(features.to(weight.dtype), (0, 0, 0, -count % ROUND_ROWS))
+        group = Group(weight, [weight.shape[0]])
+        return linear(x, group, source=Plain(), dtype=weight.dtype)[:count] + bias
 
     def positions(self, features: Tensor) -> Tensor:
         """One window's features ``[T', D]`` to its rows ``[ceil(T' / concat), hidden]``."""

@@ -159,7 +159,7 @@ class _Linear(Function):
             _place(matrix[:, width:], up, plan)
             _inner(h, down.to(plan.dtype), plan.masks, out=inner)
         # The matrix goes along outside autograd's guard: its right columns change at each use.
-        ctx.plan, ctx.matrix = plan, matrix
+        ctx.plan, ctx.matrix, ctx.weight_dtype = plan, matrix, weight.dtype
         inner = inner.clone()
         ctx.save_for_backward(x, norm, down, up, kept, inner, plan.masks)
         return multiply(wide, matrix.t())
@@ -170,19 +170,22 @@ class _Linear(Function):
         x, norm, down, up, kept, inner, masks = ctx.saved_tensors
         width = plan.source.width(x)
         dy = dy.to(plan.dtype).contiguous()
-        dwide = multiply(dy, ctx.matrix)
-        dh, dinner = dwide[:, :width], dwide[:, width:]
-        dweight = ddown = dup = None
+        dweight = ddown = dup = dx = dnorm = None
+        wants_input = ctx.needs_input_grad[0] or ctx.needs_input_grad[1] or down is not None
+        if wants_input:
+            dwide = multiply(dy, ctx.matrix)
+            dh, dinner = dwide[:, :width], dwide[:, width:]
         if ctx.needs_input_grad[2] or down is not None:
             h = torch.empty(len(x), width, dtype=plan.dtype, device=x.device)
             plan.source.again(x, norm, kept, h)
             if ctx.needs_input_grad[2]:
-                dweight = multiply(dy.t(), h).to(x.dtype)
+                dweight = multiply(dy.t(), h).to(ctx.weight_dtype)
             if down is not None:
                 dup = _up_gradient(dy, inner, up, plan)
                 dinner = dinner.contiguous()
                 ddown = _down_gradient(dh, h, dinner, down.to(plan.dtype), masks).to(down.dtype)
-        dx, dnorm = plan.source.backward(dh, x, norm, kept)
+        if wants_input:
+            dx, dnorm = plan.source.backward(dh, x, norm, kept)
         return dx, dnorm, dweight, ddown, dup, None
 
 
