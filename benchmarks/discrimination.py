@@ -37,7 +37,7 @@ def main() -> None:
             result = run(encoder, arguments.suite, options=RunOptions(seed=seed, out=arguments.out))
             entries.append(result.scores["tasks"])
             stages = result.folder.read_manifest()["stages_s"]
-            print(f"{encoder} seed {seed}: {result.scores['score']:.4f}  {stages}", flush=True)
+            print(f"{encoder} seed {seed}: {result.scores['mean']:.4f}  {stages}", flush=True)
         tasks[encoder] = {
             name: combine_seeds([e[name] for e in entries]) | {"chance": entries[0][name]["chance"]}
             for name in entries[0]
