@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import stat
 import struct
 import zipfile
@@ -286,3 +287,15 @@ def test_weights_that_are_zips_may_stay(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     path.write_bytes(plain(("model.pt", plain(("data.pkl", b"x" * 1000)))))
     assert len(extract_archive(path, tmp_path / "out")) == 1
+
+
+def test_folders_are_open_whatever_the_umask_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(plain(("a/b/c.py", b"x")))
+    before = os.umask(0o077)
+    try:
+        extract_archive(path, tmp_path / "out")
+    finally:
+        os.umask(before)
+    modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in (tmp_path / "out").rglob("*")}
+    assert modes == {"a": 0o755, "b": 0o755, "c.py": 0o644}

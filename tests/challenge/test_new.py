@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,24 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
 def test_a_source_that_is_no_model_is_refused(source: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="hf:owner/model"):
         create_submission(tmp_path / "team", source=source)
+
+
+def test_a_model_of_the_hub_is_filled_in(tmp_path: Path) -> None:
+    create_submission(tmp_path / "team", source="hf:openai/whisper-base")
+    text = (tmp_path / "team" / "submission.yaml").read_text()
+    assert "arguments: {model: openai/whisper-base}" in text
+    assert "urls: [https://huggingface.co/openai/whisper-base]" in text
+    name = re.search(r"encoder: encoder.py:(\w+)", text)
+    assert name is not None
+    assert f"class {name[1]}(" in (tmp_path / "team" / "encoder.py").read_text()
+    for path in (tmp_path / "team").glob("*.py"):
+        for module in re.findall(r"^from (\w+) import", path.read_text(), re.MULTILINE):
+            beside = (tmp_path / "team" / f"{module}.py").is_file()
+            assert beside or importlib.util.find_spec(module) is not None, module
+    with pytest.raises(SubmissionError) as caught:
+        read_submission(tmp_path / "team")
+    fields = {p.message.split(",")[1].split(":")[0].strip() for p in caught.value.problems}
+    assert fields == {"training_data", "parameters", "hardware"}
 
 
 @pytest.fixture

@@ -23,6 +23,13 @@ PYTHON = Path(sys.executable)
 pytestmark = pytest.mark.usefixtures("bubblewrap")
 
 
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Path:
+    """Open to others: behind locks another user reads it."""
+    tmp_path.chmod(0o755)
+    return tmp_path
+
+
 def policy(**changes: object) -> Policy:
     given = {"readable": own_python_paths(), "memory_bytes": 512 * MEBI, "processes": 64}
     return Policy(**(given | changes))  # type: ignore[arg-type]
@@ -393,3 +400,11 @@ except OSError:
     command = [*outer, "--", sys.executable, "-c", WITHOUT_GROUPS, forks, memory]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.stdout.splitlines() == ["per process", "True", "MemoryError"], done.stderr
+
+
+def test_what_another_user_cannot_read_is_named(tmp_path: Path, bubblewrap: Bubblewrap) -> None:
+    if not bubblewrap.as_root:
+        pytest.skip("only root takes another user id")
+    tmp_path.chmod(0o700)
+    with pytest.raises(SandboxError, match=r"chmod -R o\+rX"), wrap(policy(readable=(tmp_path,))):
+        pass

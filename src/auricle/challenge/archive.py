@@ -121,6 +121,8 @@ def extract_archive(path: Path, into: Path, *, limits: Limits | None = None) -> 
                 break
             if nested := _judge_nested(target, entry, limits):
                 problems.append(nested)
+    for folder in [into, *(path for path in into.rglob("*") if path.is_dir())]:
+        folder.chmod(0o755)  # whatever our umask is: behind locks another user reads them
     if problems:
         raise ArchiveError(problems)
     return entries

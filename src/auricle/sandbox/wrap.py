@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auricle.sandbox.bubblewrap import Bubblewrap, find_bubblewrap, plan_command
+from auricle.sandbox.bubblewrap import Bubblewrap, SandboxError, find_bubblewrap, plan_command
 from auricle.sandbox.limits import Group, make_group
 from auricle.sandbox.policy import PASSED_VARIABLES, Policy
 from auricle.sandbox.seccomp import seccomp_program
@@ -75,6 +75,8 @@ def wrap(policy: Policy) -> Iterator[Lock]:
     """
     bubblewrap = find_bubblewrap()
     plan = plan_command(policy, bubblewrap)
+    if plan.user is not None:
+        _check_readable(policy)
     group = make_group(policy)
     config = {
         "bwrap": plan.before,
@@ -144,6 +146,17 @@ def _lock_folder(config: dict[str, Any]) -> Iterator[tuple[Path, tuple[str, ...]
         path = folder / "lock.json"
         path.write_text(json.dumps(config), encoding="utf-8")
         yield folder, (sys.executable, "-I", "-S", str(_LAUNCH), str(path))
+
+
+def _check_readable(policy: Policy) -> None:
+    """Behind locks another user reads what is named; what is closed to others fails obscurely."""
+    for path in policy.readable:
+        needed = 0o005 if path.is_dir() else 0o004
+        if path.exists() and path.stat().st_mode & needed != needed:
+            raise SandboxError(
+                f"{path} is closed to other users, and behind locks a user of its own must read "
+                f"it. Open it: chmod -R o+rX {shlex.quote(str(path))}"
+            )
 
 
 def _rlimits(policy: Policy, group: Group | None, *, has_own_user: bool) -> dict[str, int]:
