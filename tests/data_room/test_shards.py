@@ -192,6 +192,7 @@ def test_a_file_brought_by_hand_is_found_under_the_revision(
         (b"\x1f\x8bno gzip", "is a damaged gzip file"),
         (b"BZh91AY&SY" * 60, "is no complete tar archive"),
     ],
+    ids=["empty", "text", "zeros", "gz-text", "gz-empty", "gz-cut", "gz-damaged", "bzip2"],
 )
 def test_a_broken_shard_is_named_with_what_is_wrong(
     elsewhere: Path, home: Path, data: bytes, problem: str

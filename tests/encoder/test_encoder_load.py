@@ -54,6 +54,33 @@ def test_a_model_is_named_by_owner_and_name_or_by_its_folder(folder: Path) -> No
     assert trusting.arguments["trust_remote_code"] is True
 
 
+def test_a_submission_names_its_encoder_and_starts_in_its_folder(folder: Path) -> None:
+    declared = "encoder: my_encoder.py:Mine\narguments: {layer: 3, width: 8}\n"
+    (folder / "submission.yaml").write_text(declared)
+    spec = parse_encoder(str(folder), arguments={"width": 9})
+    assert (spec.kind, spec.target) == ("file", str(folder / "my_encoder.py"))
+    assert (spec.class_name, spec.arguments) == ("Mine", {"layer": 3, "width": 9})
+    assert spec.folder == folder
+    assert spec.name == f"{folder.name}-Mine"
+
+
+@pytest.mark.parametrize(
+    ("declared", "says"),
+    [
+        ("[", "cannot be read"),
+        ("- 1", "names no encoder"),
+        ("encoder: 5", "names no encoder"),
+        ("encoder: package.module:Mine", "a file of the folder is expected"),
+        ("encoder: gone.py:Mine", "There is no file"),
+        ("encoder: my_encoder.py\narguments: [1]", "are a JSON list"),
+    ],
+)
+def test_a_submission_that_names_no_encoder_is_told(folder: Path, declared: str, says: str) -> None:
+    (folder / "submission.yaml").write_text(declared)
+    with pytest.raises(EncoderLoadError, match=says):
+        parse_encoder(".")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -64,7 +91,7 @@ def test_a_model_is_named_by_owner_and_name_or_by_its_folder(folder: Path) -> No
         ("my_encoder.py:", "is no class name"),
         ("my_encoder.py:My-Encoder", "'My-Encoder' after my_encoder.py: is no class name"),
         ("logmell", "Did you mean logmel"),
-        (".", "is a folder without config.json"),
+        (".", "is a folder without submission.yaml or config.json"),
         ("hf:", "is no model name"),
         ("hf:a/b/c/d", "is no model name"),
         ("hf:.", "has no config.json"),
