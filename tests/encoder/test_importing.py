@@ -85,6 +85,13 @@ if __name__ == "__main__":
     assert process.info.output_dim == 8
 
 
+def test_a_submission_runs_in_its_own_folder(start: Start, tmp_path: Path) -> None:
+    source = "import os\nassert os.path.exists('submission.yaml')\n"
+    write(tmp_path, source + GOOD_CLASS.format("MyEncoder"), "sub/inner.py")
+    write(tmp_path, "encoder: inner.py:MyEncoder", "sub/submission.yaml")
+    assert start(str(tmp_path / "sub")).info.class_name == "MyEncoder"
+
+
 @pytest.mark.parametrize(
     ("source", "says"),
     [

@@ -94,6 +94,8 @@ def test_the_amount_that_a_child_can_make_us_read_is_bounded(tmp_path: Path, siz
     path.write_text(SPY.replace("        if audio.shape[1] == 1000:", attack + "        if 0:"))
     with (
         pytest.raises(EncoderContractError, match=f"a message that says it is {size} bytes"),
-        EncoderProcess(parse_encoder(str(path)), log_path=tmp_path / "log") as process,
+        EncoderProcess(
+            parse_encoder(str(path)), log_path=tmp_path / "log", batch_timeout_s=20
+        ) as process,
     ):
         process.encode([probe_audio(0, 500)], labels=["a"])

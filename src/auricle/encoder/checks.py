@@ -172,7 +172,7 @@ class _Checkup:
         if finding.problems:
             return Check(name, False, "\n".join(finding.problems), required, finding.quoted)
         if finding.reached:
-            return Check(name, True, finding.note or "As it should be.", required)
+            return Check(name, True, finding.note or RULES.get(name, ""), required)
         why = finding.why_missed or self._exam.gave_up or "Not reached within the time limit."
         return Check(name, None, why, required)
 

@@ -143,7 +143,7 @@ class EncoderProcess:
             EncoderError: It could not be; the process is gone.
         """
         self._child = ChildProcess(
-            python=self.spec.python,
+            self.spec,
             log_path=self._log_path,
             threads=self.threads,
             isolation=self._isolation,
@@ -247,6 +247,11 @@ class EncoderProcess:
         """Whether it has been started and nothing has ended it."""
         return self._child is not None and self._child.is_open
 
+    @property
+    def _base(self) -> Path:
+        """Where the encoder starts and its relative paths begin."""
+        return self.spec.folder or Path.cwd()
+
     def _running(self) -> ChildProcess:
         if self._child is None:
             raise RuntimeError("the encoder has not been started")
@@ -268,11 +273,11 @@ class EncoderProcess:
         module, root = (None, None) if not is_file else _package_of(path)
         return {
             "op": "load",
-            "shown": spec.text.rpartition(":")[0] if spec.class_name else spec.text,
+            "shown": spec.text.removesuffix(f":{spec.class_name}"),
             "path": spec.target if is_file else None,
             "module": module if is_file else spec.target,
             "folders_first": [str(path.parent), *([str(root)] if root else [])] if is_file else [],
-            "folders_last": [str(Path.cwd())],
+            "folders_last": [str(self._base)],
             "class_name": spec.class_name,
             "arguments": spec.arguments,
             "device": self.device,
@@ -287,7 +292,7 @@ class EncoderProcess:
             doing="saying which files it opened",
         )
         opened, packages, python, num_parameters = check_report(answer)
-        files = hash_files([*opened, *argument_files(self.spec.arguments, base=Path.cwd())])
+        files = hash_files([*opened, *argument_files(self.spec.arguments, base=self._base)])
         return EncoderInfo(
             class_name=self.class_name,
             output_dim=self.output_dim,
@@ -300,6 +305,7 @@ class EncoderProcess:
                 files=files,
                 packages=packages,
                 python=python,
+                base=self._base,
             ),
             files=files,
             packages=packages,

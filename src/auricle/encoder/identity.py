@@ -71,6 +71,7 @@ def content_hash(
     files: Mapping[str, str],
     packages: Mapping[str, str],
     python: str,
+    base: Path,
 ) -> str:
     """The encoder's hash, as hex.
 
@@ -83,7 +84,7 @@ def content_hash(
         {
             "schema": SCHEMA,
             "class": class_name,
-            "arguments": _without_paths(dict(arguments), files),
+            "arguments": _without_paths(dict(arguments), files, base),
             "files": sorted(placed),
             "packages": dict(packages),
             "python": ".".join(python.split(".")[:2]),
@@ -120,15 +121,15 @@ def _place(path: str, target: str, folder: str) -> str:
     return Path(path).name
 
 
-def _without_paths(value: Any, files: Mapping[str, str]) -> Any:
+def _without_paths(value: Any, files: Mapping[str, str], base: Path) -> Any:
     """Arguments with each path replaced by the hash of what it holds: moving is no change."""
     if isinstance(value, dict):
-        return {key: _without_paths(item, files) for key, item in value.items()}
+        return {key: _without_paths(item, files, base) for key, item in value.items()}
     if isinstance(value, list):
-        return [_without_paths(item, files) for item in value]
+        return [_without_paths(item, files, base) for item in value]
     if not isinstance(value, str):
         return value
-    own = argument_files({"": value}, base=Path.cwd())
+    own = argument_files({"": value}, base=base)
     if not own:
         return value
     digest = hashlib.sha256()

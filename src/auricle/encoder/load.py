@@ -21,9 +21,10 @@ BUILT_IN = {"logmel": "logmel.py", "noise": "noise.py"}
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
 _HUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?\Z")
+_SUBMISSION = "submission.yaml"
 _FORMS = (
     "An encoder is file.py, file.py:Class, package.module:Class, hf:owner/model, a folder with "
-    f"config.json, or one of {', '.join(BUILT_IN)}."
+    f"{_SUBMISSION} or config.json, or one of {', '.join(BUILT_IN)}."
 )
 
 
@@ -34,7 +35,8 @@ class EncoderSpec:
     ``text`` is what the user typed, ``name`` short enough for folders and tables. ``kind`` is
     ``file``, ``module``, ``builtin`` or ``hf``; ``target`` an absolute path to a Python file, or a
     module's dotted name. ``class_name`` is None where the target's only encoder class is meant.
-    ``python`` is the interpreter, None for our own.
+    ``python`` is the interpreter, None for our own; ``folder`` is where it starts, None for the
+    current one.
     """
 
     text: str
@@ -44,6 +46,7 @@ class EncoderSpec:
     class_name: str | None
     arguments: dict[str, Any]
     python: Path | None = None
+    folder: Path | None = None
 
 
 def parse_encoder(
@@ -56,8 +59,8 @@ def parse_encoder(
     """Understand ENCODER, ``--encoder-args`` and ``--encoder-python``.
 
     Args:
-        text: ``file.py``, ``file.py:Class``, ``package.module:Class``, ``hf:owner/model``, a local
-            folder in the Hugging Face format, or a built-in name.
+        text: ``file.py``, ``file.py:Class``, ``package.module:Class``, ``hf:owner/model``, a folder
+            with a submission or a model in the Hugging Face format, or a built-in name.
         arguments: Keyword arguments of the class, as JSON text or a mapping.
         python: Another interpreter to run the encoder in.
         trust_remote_code: Let a ``hf:`` model run the code that comes with it.
@@ -71,6 +74,8 @@ def parse_encoder(
     if text in BUILT_IN:
         path = str(WRAPPERS / BUILT_IN[text])
         return EncoderSpec(text, text, "builtin", path, None, given, interpreter)
+    if text and (Path(text).expanduser() / _SUBMISSION).is_file():
+        return _parse_submission(text, given, interpreter)
     if text.startswith("hf:") or _is_model_folder(text):
         return _parse_model(text, given, interpreter, trust_remote_code=trust_remote_code)
     target, class_name = _split_class(text)
@@ -121,8 +126,8 @@ def _explain(text: str, target: str) -> str:
         return f"'{text}' is no encoder, but {target}.py is a file: write {target}.py. {_FORMS}"
     if Path(target).expanduser().is_dir():
         return (
-            f"{text} is a folder without config.json. Name the encoder's file in it, e.g. "
-            f"{Path(target) / 'my_encoder.py'}. {_FORMS}"
+            f"{text} is a folder without {_SUBMISSION} or config.json. Name the encoder's file in "
+            f"it, e.g. {Path(target) / 'my_encoder.py'}. {_FORMS}"
         )
     if _DOTTED.match(text) and "." in text:
         return f"'{text}' names a module without a class: write {text}:MyEncoder. {_FORMS}"
@@ -165,6 +170,38 @@ def _find_python(python: str | os.PathLike[str] | None) -> Path | None:
     if not os.access(path, os.X_OK):
         raise EncoderLoadError(f"{path} cannot be executed. Name a Python interpreter.")
     return path
+
+
+def _parse_submission(text: str, given: dict[str, Any], interpreter: Path | None) -> EncoderSpec:
+    """The encoder that a submission's own declaration names; it starts in the submission."""
+    import yaml
+
+    folder = Path(text).expanduser().resolve()
+    path = folder / _SUBMISSION
+    try:
+        declared = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise EncoderLoadError(f"{path} cannot be read: {error}. Mend it there.") from error
+    encoder = declared.get("encoder") if isinstance(declared, dict) else None
+    if not isinstance(encoder, str) or not encoder.strip():
+        raise EncoderLoadError(f"{path} names no encoder. Write 'encoder: encoder.py:MyEncoder'.")
+    target, class_name = _split_class(encoder.strip())
+    if not target.endswith(".py"):
+        raise EncoderLoadError(
+            f"{path} names '{encoder}' as encoder; a file of the folder is expected. Write "
+            "'encoder: encoder.py:MyEncoder'."
+        )
+    arguments = _parse_arguments(declared.get("arguments") or {}) | given
+    return EncoderSpec(
+        text=text,
+        name=_short_name(folder.name, class_name),
+        kind="file",
+        target=str(_find_file(str(folder / target))),
+        class_name=class_name,
+        arguments=arguments,
+        python=interpreter,
+        folder=folder,
+    )
 
 
 def _is_model_folder(text: str) -> bool:

@@ -30,6 +30,7 @@ from auricle.encoder.channel import (
     MemoryFile,
 )
 from auricle.encoder.failures import clean, death, nonsense, refusal
+from auricle.encoder.load import EncoderSpec
 from auricle.errors import EncoderCrashError, EncoderLoadError, EncoderTimeoutError
 
 _CHILD = Path(__file__).resolve().parent / "child.py"
@@ -82,7 +83,7 @@ class ChildProcess:
     """A started child with its channel and its two memory files."""
 
     def __init__(
-        self, *, python: Path | None, log_path: Path, threads: int, isolation: Isolation
+        self, spec: EncoderSpec, *, log_path: Path, threads: int, isolation: Isolation
     ) -> None:
         self._log_path = log_path
         self._channel = Channel()
@@ -97,13 +98,19 @@ class ChildProcess:
         )
         is_main = threading.current_thread() is threading.main_thread()
         numbers = [*map(str, descriptors), str(int(is_main))]
-        command = [*isolation.command_prefix, str(python or sys.executable), str(_CHILD), *numbers]
+        command = [
+            *isolation.command_prefix,
+            str(spec.python or sys.executable),
+            str(_CHILD),
+            *numbers,
+        ]
         try:
             log_path.parent.mkdir(parents=True, exist_ok=True)
             with log_path.open("ab") as log:
                 self._log_start = log.tell()
                 self._process = subprocess.Popen(  # noqa: S603  the user named this interpreter
                     command,
+                    cwd=spec.folder,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

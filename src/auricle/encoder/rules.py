@@ -31,16 +31,17 @@ from auricle.encoder.contract import (
 from auricle.encoder.host import EncoderProcess
 from auricle.errors import EncoderContractError
 
-RULES = (
-    "output",
-    "dtype",
-    "dimensions",
-    "frame_count",
-    "mask_shape",
-    "mask_values",
-    "mask_meaning",
-    "finite",
-)
+# Each rule, and what is said where every answer kept it.
+RULES = {
+    "output": "Features, with a mask or without.",
+    "dtype": "Floating point.",
+    "dimensions": "[B, T', output_dim], one row per window.",
+    "frame_count": "At least one frame, and no more frames than samples.",
+    "mask_shape": "One value per frame, or no mask.",
+    "mask_values": "Zeros and ones, or no mask.",
+    "mask_meaning": "Something of every window is kept.",
+    "finite": "No NaN and no infinity.",
+}
 
 
 @dataclass(slots=True)
