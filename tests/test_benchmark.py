@@ -38,19 +38,9 @@ def suite(tmp_path: Path) -> Callable[..., Path]:
 
     def make(*, train: dict[int, str] | None = None, test: dict[int, str] | None = None) -> Path:
         train, test = train or {}, test or {}
-        members = [
-            clip(
-                300 + 300 * (j % 2), f"k{j:02d}", "low high".split()[j % 2], damage=train.get(j, "")
-            )
-            for j in range(24)
-        ]
+        members = [clip(j, f"k{j:02d}", damage=train.get(j, "")) for j in range(24)]
         write_tar(tmp_path / "train.tar", [m for pair in members for m in pair])
-        members = [
-            clip(
-                300 + 300 * (j % 2), f"t{j:02d}", "low high".split()[j % 2], damage=test.get(j, "")
-            )
-            for j in range(10)
-        ]
+        members = [clip(j, f"t{j:02d}", damage=test.get(j, "")) for j in range(10)]
         write_tar(tmp_path / "test.tar", [m for pair in members for m in pair])
         task = {
             "track": "a",
