@@ -33,14 +33,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runs": {"catalog", "data", "metrics", "scoring"},
     "challenge": {"catalog", "scoring", "runs", "sandbox"},
     "board": {"catalog", "scoring", "runs", "challenge"},
-    "plan": {"catalog", "data", "encoder", "features", "lalm", "runs"},
+    "plan": {"catalog", "data", "encoder", "features", "lalm", "metrics", "runs"},
+    "stages": {"catalog", "data", "encoder", "features", "lalm", "metrics", "runs", "plan"},
     "benchmark": {
         *("catalog", "data", "encoder", "features", "lalm", "synth"),
-        *("metrics", "scoring", "runs", "plan"),
+        *("metrics", "scoring", "runs", "plan", "stages"),
     },
 }
 ANYTHING = {"cli", "__main__", "__init__"}
-TORCH_ROOMS = {"encoder", "features", "lalm", "plan", "benchmark", "cli"}
+TORCH_ROOMS = {"encoder", "features", "lalm", "plan", "stages", "benchmark", "cli"}
 CAPTIONING_ROOMS = {"metrics"}
 """May import torch inside functions alone."""
 

@@ -23,6 +23,7 @@ from auricle.data.tables import AskedClip, check_texts, collect_asked_clips, ope
 from auricle.encoder.load import EncoderSpec, parse_encoder
 from auricle.errors import DataError, UserError
 from auricle.files import data_home
+from auricle.metrics.result import MetricOptions
 from auricle.progress import Progress
 from auricle.runs.folder import RunFolder
 
@@ -65,6 +66,12 @@ class RunOptions:
     """Folder or file of the fluency detector of FENSE and DATE; None = the official one."""
     on_folder: Callable[[RunFolder], object] | None = None
     """Called with the run's folder as soon as it is known."""
+
+    def caption_models(self) -> MetricOptions:
+        """Where the models of FENSE and DATE are."""
+        return MetricOptions(
+            sentence_model=self.sentence_model, fluency_detector=self.fluency_detector
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,123 @@
+"""The encode stage: which windows a run needs, in which batches, and how much of it at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from auricle.data.clips import AudioSource, Window
+from auricle.features.batches import Batch, BatchPlan
+from auricle.features.encode import Features
+from auricle.features.probes import check_probes
+from auricle.features.spans import Span, cut_spans
+from auricle.features.store import STORED, FeatureStore
+from auricle.plan import Data, Job
+from auricle.progress import Progress
+from auricle.runs.folder import RunFolder
+from auricle.runs.manifest import record_note, record_stage, start_manifest
+from auricle.stages.manifest import describe_run
+from auricle.stages.process import LazyEncoder
+
+
+class Encoding:
+    """Features for one folder's work: planned once, then encoded span by span."""
+
+    def __init__(
+        self,
+        job: Job,
+        folder: RunFolder,
+        process: LazyEncoder,
+        progress: Progress,
+        *,
+        batches: dict[str, Any],
+        source: AudioSource,
+    ) -> None:
+        """Prepare; nothing is planned yet.
+
+        Args:
+            job: What was asked for.
+            folder: Where times and notes are kept.
+            process: The encoder.
+            progress: Shows the work.
+            batches: How windows share batches, as the manifest keeps it.
+            source: Where the windows' audio is.
+        """
+        self.job, self.folder, self.progress = job, folder, progress
+        info, properties = process.get().info, process.properties()
+        store_folder = job.home / "features" / info.content_hash
+        check_probes(store_folder, properties.probes, encoder=job.encoder.text)
+        self.features = Features(
+            BatchPlan(mode=batches["mode"], budget_s=batches["budget_s"]),
+            FeatureStore(
+                store_folder, dtype=job.recipe.features.dtype or info.dtype, dim=info.output_dim
+            ),
+            source,
+            encoder=process.get,
+            workers=job.workers,
+        )
+        itemsize = STORED[self.features.store.dtype].itemsize
+        self._bytes_per_s: float = properties.frame_rate_hz * info.output_dim * itemsize
+
+    @contextmanager
+    def clock(self, stage: str) -> Iterator[None]:
+        """Add the wall time of a block to the manifest's stage, also when it is interrupted."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            if self.folder.manifest.exists():
+                record_stage(self.folder, stage, time.monotonic() - started)
+
+    def cut(self, units: Iterable[Iterable[Window]]) -> Iterator[Span]:
+        """Cut units of work (blocks of draws, chunks of test clips) into spans."""
+        return cut_spans(
+            units, self.features.plan, cost=self._bytes_of, budget=self.job.options.disk_budget
+        )
+
+    def _bytes_of(self, batch: Batch) -> float:
+        return batch.duration_s * self._bytes_per_s
+
+    def encode(self, span: Span, *, name: str) -> set[Window]:
+        """Encode what a span needs and drop what it does not, if there is a disk budget.
+
+        Returns:
+            The windows whose audio cannot be decoded.
+        """
+        with self.clock("encode"):
+            if self.job.options.disk_budget is not None:
+                self.features.keep_only(span.batches)
+            return self.features.ensure(span.batches, name=name, progress=self.progress)
+
+    def tell(self, note: str) -> None:
+        """Warn, and keep the warning for whoever reads the scores."""
+        self.progress.warn(note)
+        record_note(self.folder, note)
+
+
+def start_encoding(
+    job: Job, data: Data, folder: RunFolder, process: LazyEncoder, progress: Progress
+) -> Encoding:
+    """Write the manifest of a run, or take up that of one that continues, and plan its batches."""
+    manifest = describe_run(job, data, process.get().info, process.properties())
+    batches = start_manifest(folder, manifest)["batches"]
+    encoding = Encoding(job, folder, process, progress, batches=batches, source=data.source)
+    _plan_batches(job, data, encoding.features.plan)
+    return encoding
+
+
+def _plan_batches(job: Job, data: Data, plan: BatchPlan) -> None:
+    """Fix which windows are encoded together, for the whole run (law 1).
+
+    Where every window of the mixture will be drawn about once or more, all of them are planned,
+    so that the features do not depend on the seed and another seed finds them stored.
+    """
+    mixture = data.mixture
+    if mixture.count_windows() <= job.total_draws:
+        for part in mixture.parts:
+            plan.add(mixture.all_windows(part))
+    else:
+        plan.add(mixture.windows(0, job.total_draws))
+    for table, asked in data.tests.values():
+        plan.add(table.window(a.clip) for a in asked if table.readable(a.clip))

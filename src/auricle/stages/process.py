@@ -1,0 +1,70 @@
+"""The encoder's process as the stages of a run share it, and the folder that it decides."""
+
+from __future__ import annotations
+
+from auricle.encoder.host import EncoderProcess
+from auricle.encoder.properties import Properties, measure_properties
+from auricle.plan import Data, Job
+from auricle.runs.folder import RunFolder, run_hash
+
+
+class LazyEncoder:
+    """The encoder's process, started when it is needed and stopped when it is not."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._process: EncoderProcess | None = None
+        self._properties: Properties | None = None
+
+    def __enter__(self) -> LazyEncoder:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def get(self) -> EncoderProcess:
+        """The running process.
+
+        Raises:
+            EncoderError: It cannot be started.
+        """
+        if self._process is None:
+            process = EncoderProcess(
+                self._job.encoder,
+                device=self._job.device,
+                threads=self._job.threads,
+                log_path=self._job.home / "logs" / f"{self._job.encoder.name}.log",
+                batch_timeout_s=self._job.options.batch_timeout_s,
+            )
+            process.start()
+            self._process = process
+        return self._process
+
+    def properties(self) -> Properties:
+        """What decides which windows share a batch; measured once.
+
+        Raises:
+            EncoderError: The encoder failed on a probe window.
+        """
+        if self._properties is None:
+            self._properties = measure_properties(self.get())
+        return self._properties
+
+    def stop(self) -> None:
+        """End the process, e.g. to leave the device to the LALM."""
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+
+
+def find_folder(job: Job, data: Data, process: LazyEncoder) -> RunFolder:
+    """The folder of the run that this job is, whether it exists or not."""
+    identity = run_hash(
+        encoder=process.get().info.content_hash,
+        mixture=data.training_content(),
+        recipe=job.recipe.model_dump(mode="json"),
+        seed=job.seed,
+    )
+    return RunFolder.of(
+        job.options.out, suite=job.suite.name, encoder=job.encoder.name, identity=identity
+    )
