@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # Short demos and tests keep their data here, apart from the user's own data home.
 SCRATCH ?= build
 
-.PHONY: demo test fast lint types short-demo pytest format clean
+.PHONY: demo test fast lint types short-demo pytest format clean evidence-coverage evidence-scoring
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +36,14 @@ short-demo: $(READY)
 
 pytest: $(READY)
 	$(BIN)/python -m pytest -q -n 2
+
+evidence-coverage: $(READY)  ## how often the 95 % intervals hold the truth; about 15 minutes
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/coverage.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/coverage.py seeds
+
+evidence-scoring: $(READY)  ## what scoring costs: official sizes, long files, DATE at MECAT's size
+	for what in tasks files plain date; do \
+	  OMP_NUM_THREADS=1 $(BIN)/python benchmarks/scoring.py $$what || exit 1; done
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -1,9 +1,10 @@
 """How often the 95 % intervals of scores hold the truth, on made-up answers whose truth is known.
 
-    python benchmarks/coverage.py [REPETITIONS]
+    python benchmarks/coverage.py [REPETITIONS]          intervals of scores
+    python benchmarks/coverage.py seeds [REPETITIONS]    of differences of encoders over seeds
 
 Prints a Markdown table; docs/metrics.md quotes a run of 2,000 repetitions. Truth is the metric at
-the answers' true rates, found from a very large draw.
+the answers' true rates, found from a very large draw; of two equal encoders it is zero.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from auricle.metrics.classification import average_precisions
 from auricle.metrics.tally import LabelTally, RatioTally, Tally
+from auricle.scoring.compare import RunAnswers, TaskAnswers
+from auricle.scoring.encoders import Encoder, compare_encoders
 from auricle.scoring.intervals import interval_of
+from auricle.scoring.summary import ScoredClip
 from auricle.seeding import generator
 
 Draw = Callable[[np.random.Generator, int], Tally]
@@ -112,8 +117,40 @@ SETTINGS: list[tuple[str, Draw, int]] = [
 ]
 
 
+def seeds(repetitions: int) -> None:
+    """Differences of two equal encoders over their seeds: how often the interval holds zero."""
+    print("| seeds each | seeds' sd | clips | zero covered | called better or worse |")
+    print("|---|---|---|---|---|")
+    for count, spread in ((2, 0.03), (3, 0.0), (3, 0.03), (5, 0.03)):
+        rng = generator("coverage", "seeds", count, int(1000 * spread))
+        held, called = 0, 0
+        for _ in range(repetitions):
+            # What a clip asks of every seed; each seed has a skill of its own.
+            ease = rng.beta(1.2, 1.2, 300)
+            pair = [equal_encoder(name, count, spread, ease, rng=rng) for name in "xy"]
+            entry = compare_encoders(pair)["pairs"][0]["tasks"]["t"]
+            held += entry["low"] <= 0 <= entry["high"]
+            called += entry["p"] <= 0.05
+        shares = [f"{100 * share / repetitions:.1f} %" for share in (held, called)]
+        print(f"| {count} | {spread} | 300 | {' | '.join(shares)} |", flush=True)
+
+
+def equal_encoder(
+    name: str, count: int, spread: float, ease: NDArray[np.float64], *, rng: np.random.Generator
+) -> Encoder:
+    """An encoder whose seeds answer 300 clips, each a little better or worse than its mean."""
+    runs = []
+    for seed in range(count):
+        right = rng.random(len(ease)) < np.clip(ease + rng.normal(0, spread), 0, 1)
+        clips = [ScoredClip(str(i), "a" if hit else "b", ["a"]) for i, hit in enumerate(right)]
+        runs.append(RunAnswers(f"{name} {seed}", {"t": TaskAnswers("accuracy", "a", clips)}))
+    return Encoder(name, runs, [])
+
+
 def main() -> None:
     """Run every setting and print the table."""
+    if sys.argv[1:2] == ["seeds"]:
+        return seeds(int(sys.argv[2]) if len(sys.argv) > 2 else 2000)
     repetitions = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     print("| what | clips | truth | covered | mean width | s |\n|---|---|---|---|---|---|")
     for name, draw, clips in SETTINGS:

@@ -139,6 +139,7 @@ PUBLIC = [
     "RunOptions",
     "RunResult",
     "__version__",
+    "compare",
     "errors",
     "get_suite",
     "get_task",

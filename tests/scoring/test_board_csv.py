@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from auricle.cli.app import execute
 from auricle.errors import ScoringError
 from auricle.scoring.board_csv import rank_board
 
@@ -133,3 +134,22 @@ def test_tracks_are_not_ranked_together(write):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ScoringError, match="cannot be read as CSV"):
         ranked(tmp_path / "nowhere.csv")
+
+
+def test_the_health_of_every_task_is_told_hidden_ones_first(write):
+    text = "team,esc-50,gtzan,x*\nA,0.9,0.8,0.99\nB,0.8,0.7,0.98\nC,0.7,0.6,0.99\nD,0.6,0.5,1\n"
+    health = ranked(write(text))["health"]
+    assert [(t["task"], t["hidden"]) for t in health] == [
+        ("x*", True), ("esc-50", False), ("gtzan", False),
+    ]  # fmt: skip
+    assert health[0]["at_ceiling"] == 1.0
+    assert health[0]["verdict"].startswith("at its ceiling")
+    assert health[1]["agreement"] == pytest.approx(1.0)
+
+
+def test_the_terminal_names_the_unranked_and_shows_the_health(write, capsys):
+    path = write("team,esc-50,x*\nA,0.9,0.5\nB,0.8,-\nC,0.7,0.6\nD,0.6,0.7\n")
+    assert execute(["board", "rank", str(path), "--health"]) == 0
+    out = capsys.readouterr().out
+    assert "B has no rank: missing x*" in out
+    assert "runs against the public tasks" in out

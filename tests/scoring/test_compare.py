@@ -58,6 +58,17 @@ def test_right_and_wrong_answers_take_mcnemars_exact_test():
     assert entry["p"] == pytest.approx(stats.binomtest(3, 15).pvalue)
 
 
+def test_few_clips_that_differ_do_not_pass_for_certainty():
+    # Agresti and Min (2005), by hand: 0 and 1 discordant clips of 300 become 0.5 and 1.5 of 302.
+    entry = only_pair(run("x", t=answers({0}, total=300)), run("y", t=answers(set(), total=300)))
+    centre, error = 1 / 302, np.sqrt(2 - 1 / 302) / 302
+    entry = entry["tasks"]["t"]
+    assert entry["low"] == pytest.approx(centre - 1.959964 * error, abs=1e-6)
+    assert entry["high"] == pytest.approx(centre + 1.959964 * error, abs=1e-6)
+    same = only_pair(run("x", t=answers({1})), run("y", t=answers({1})))["tasks"]["t"]
+    assert same["low"] < 0 < same["high"]
+
+
 def test_sign_flips_agree_with_all_flips():
     values = np.array([1.0, 2.0, -0.5, 3.0, 1.5, -1.0, 0.7, 2.2, 0.9, -0.3])
     signs = np.array(np.meshgrid(*[[-1, 1]] * 10)).reshape(10, -1)

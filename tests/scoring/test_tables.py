@@ -80,4 +80,4 @@ def test_a_comparison_becomes_a_table():
         for name, a in (("x", "a"), ("y", "b"))
     ]
     table = comparison_table(compare_runs(runs))
-    assert [row["of"] for row in table.rows] == ["t", "track a"]
+    assert [row["task"] for row in table.rows] == ["t", "track A"]

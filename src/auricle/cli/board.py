@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -18,11 +19,17 @@ _JSON = typer.Option(False, "--json", help="Print one JSON object.")
 def rank_command(
     files: list[Path] = typer.Argument(help="CSV files, one row per team; hidden tasks end in *."),
     table: str | None = typer.Option(
-        None, "--table", metavar="FORMAT", help="Print as csv, markdown or latex."
+        None, "--table", metavar="FORMAT", help="Print as csv, json, markdown or latex."
+    ),
+    health: bool = typer.Option(
+        False, "--health", help="Also say how well each task tells the teams apart."
     ),
     as_json: bool = _JSON,
 ) -> None:
-    """Rank teams: public, hidden and overall recomputed, ties only where nothing differs."""
+    """Rank teams: public, hidden and overall recomputed, ties only where nothing differs.
+
+    [bold]auricle board rank scores.csv --table latex[/]
+    """
     from auricle.catalog.load import list_tasks
     from auricle.cli.tables import print_rows
     from auricle.scoring.board_csv import rank_board
@@ -41,8 +48,34 @@ def rank_command(
         means = ["" if row[n] is None else f"{row[n]:.4f}" for n in ("overall", "public", "hidden")]
         rows.append([str(row["rank"] or "-"), band, row["team"], *means])
     print_rows(["rank", "band", "team", "overall", "public", "hidden"], rows)
+    for row in board["rows"]:
+        if row["missing"]:
+            print(f"{row['team']} has no rank: missing {', '.join(row['missing'])}")
     for line in [*board["differences"], *board["notes"]]:
         print(line)
+    if health:
+        _print_health(board["health"])
+
+
+def _print_health(tasks: list[dict[str, Any]]) -> None:
+    from auricle.cli.tables import print_rows
+
+    def shown(value: float | None, form: str) -> str:
+        return "" if value is None else format(value, form)
+
+    rows = [
+        [
+            task["task"],
+            shown(task["mean"], ".3f"),
+            shown(task["spread"], ".3f"),
+            *(shown(task[name], ".0%") for name in ("at_ceiling", "at_floor", "tied")),
+            shown(task["agreement"], "+.2f"),
+            task["verdict"],
+        ]
+        for task in tasks
+    ]
+    columns = ["task", "mean", "spread", "at ceiling", "at floor", "pairs tied", "agreement"]
+    print_rows([*columns, "verdict"], rows, title="health of the tasks, hidden ones first")
 
 
 @app.command("build")

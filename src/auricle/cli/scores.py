@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from auricle.cli.terminal import print_json
 from auricle.errors import UserError
 
 if TYPE_CHECKING:
-    from auricle.runs.folder import RunFolder
+    from auricle.metrics.result import MetricOptions
 
 _JSON = typer.Option(False, "--json", help="Print one JSON object.")
 
@@ -29,6 +30,9 @@ def score_command(
     metric: str | None = typer.Option(
         None, "--metric", help="For a file: accuracy, mAP, iWER, ..."
     ),
+    task: str | None = typer.Option(
+        None, "--task", help="For a file: score it as this task, e.g. fsd50k, in place of --metric."
+    ),
     num_classes: int | None = typer.Option(None, "--num-classes", help="For mAP."),
     separator: str = typer.Option(";", "--separator", help="Between labels, for mAP."),
     sentence_model: str | None = typer.Option(
@@ -38,7 +42,7 @@ def score_command(
         None, "--fluency-detector", help="Path of the fluency detector, for FENSE and DATE."
     ),
     table: str | None = typer.Option(
-        None, "--table", metavar="FORMAT", help="Print as csv, markdown or latex."
+        None, "--table", metavar="FORMAT", help="Print as csv, json, markdown or latex."
     ),
     as_json: bool = _JSON,
 ) -> int:
@@ -47,27 +51,33 @@ def score_command(
     [bold]auricle score runs/smoke/logmel-0123456789ab[/]
 
     [bold]auricle score answers.csv --metric iWER[/]
-    """
-    if run.is_file():
-        if metric is None:
-            raise UserError(f"{run} is a file of answers: say how to score it, e.g. --metric iWER.")
-        from auricle.metrics.result import MetricOptions
-        from auricle.scoring.score_file import score_file
 
-        options = MetricOptions(
-            num_classes=num_classes,
-            separator=separator,
-            sentence_model=sentence_model,
-            fluency_detector=fluency_detector,
+    [bold]auricle score predictions_fsd50k.csv --task fsd50k[/]
+    """
+    if not run.exists():
+        raise UserError(
+            f"There is no {run}. Give the folder of a run, or a file of answers with --metric."
         )
-        return _print_metric(score_file(run, metric, options=options), as_json=as_json)
     from auricle.metrics.result import MetricOptions
+
+    options = MetricOptions(
+        num_classes=num_classes,
+        separator=separator,
+        sentence_model=sentence_model,
+        fluency_detector=fluency_detector,
+    )
+    if run.is_file():
+        report = _score_file(run, metric, task, options)
+        return _print_metric(report, table=table, as_json=as_json)
+    if metric is not None or task is not None:
+        raise UserError(
+            f"{run} is a folder, whose tasks say their metrics: leave --metric and --task out."
+        )
     from auricle.runs.folder import RunFolder
     from auricle.runs.rescore import score_run
 
     folder = RunFolder.open(run)
-    models = MetricOptions(sentence_model=sentence_model, fluency_detector=fluency_detector)
-    scores = score_run(folder, models=models)
+    scores = score_run(folder, models=options)
     if as_json:
         print_json(json.dumps({"run": str(folder.path), "scores": scores}))
     elif table is not None:
@@ -81,16 +91,40 @@ def score_command(
     return 3 if any(task["failure"] for task in scores["tasks"].values()) else 0
 
 
-def _print_metric(report: dict[str, Any], *, as_json: bool) -> int:
+def _score_file(
+    path: Path, metric: str | None, task: str | None, options: MetricOptions
+) -> dict[str, Any]:
+    from auricle.scoring.score_file import score_file
+
+    if task is not None and metric is not None:
+        raise UserError("Both --task and --metric were given; the task says its metric itself.")
+    if task is not None:
+        from auricle.catalog.load import get_task
+
+        known = get_task(task)
+        metric = known.metric
+        options = replace(options, num_classes=known.num_classes, separator=known.separator)
+    if metric is None:
+        raise UserError(
+            f"{path} is a file of answers: say how to score it, e.g. --metric iWER or "
+            "--task esc-50."
+        )
+    return score_file(path, metric, options=options)
+
+
+def _print_metric(report: dict[str, Any], *, table: str | None, as_json: bool) -> int:
     if as_json:
         print_json(json.dumps(report, ensure_ascii=False))
         return 0
+    from auricle.scoring.tables import metric_table
+
+    found = metric_table(report)
+    if table is not None:
+        print(found.render(table), end="")
+        return 0
     from auricle.cli.tables import print_rows
 
-    shown = ("metric", "score", "raw", "reason", "num_clips", "num_samples")
-    rows = [[name, "" if report[name] is None else str(report[name])] for name in shown]
-    rows += [[f"corrected: {name}", str(v)] for name, v in (report["corrected"] or {}).items()]
-    print_rows(["field", "value"], rows)
+    print_rows(found.columns, [[str(row[name]) for name in found.columns] for row in found.rows])
     return 0
 
 
@@ -114,43 +148,36 @@ def report_command(run: Path = typer.Argument(help="A run folder."), as_json: bo
 def compare_command(
     runs: list[Path] = typer.Argument(help="Two run folders or more."),
     page: Path | None = typer.Option(None, "--page", help="Also write a page side by side."),
+    table: str | None = typer.Option(
+        None, "--table", metavar="FORMAT", help="Print as csv, json, markdown or latex."
+    ),
     as_json: bool = _JSON,
 ) -> None:
-    """Compare runs on the clips they share: better, worse, or cannot tell."""
-    from auricle.runs.compare import labels_of, write_comparison
+    """Compare runs on the clips they share: better, worse, or cannot tell.
+
+    Runs that differ in their seed alone are one encoder: its seeds are combined, and encoders are
+    compared over them.
+
+    [bold]auricle compare runs/smoke/logmel-0123456789ab runs/smoke/mine-0123456789ab[/]
+    """
     from auricle.runs.folder import RunFolder
-    from auricle.runs.report_facts import read_run
-    from auricle.scoring.compare import compare_runs
+    from auricle.runs.verdicts import compare
 
     folders = [RunFolder.open(path) for path in runs]
-    names = labels_of([read_run(folder) for folder in folders])
-    found = compare_runs([_answers(f, n) for f, n in zip(folders, names, strict=True)])
+    found = compare(folders)
     if page is not None:
+        from auricle.runs.compare import write_comparison
+
         write_comparison(folders, page)
     if as_json:
         print_json(json.dumps(found | {"page": str(page) if page else None}))
-        return
-    from auricle.cli.tables import print_comparison
+    elif table is not None:
+        from auricle.scoring.tables import comparison_table
 
-    print_comparison(found)
-    if page is not None:
-        print(f"page: {page}")
+        print(comparison_table(found).render(table), end="")
+    else:
+        from auricle.cli.tables import print_comparison
 
-
-def _answers(folder: RunFolder, name: str) -> Any:
-    """One run's answers as `compare_runs` takes them."""
-    from auricle.runs.rescore import answered_clips, metric_options
-    from auricle.scoring.compare import RunAnswers, TaskAnswers
-
-    manifest = folder.read_manifest()
-    tasks = {
-        task: TaskAnswers(
-            metric=facts["metric"],
-            track=facts["track"],
-            clips=answered_clips(folder, task),
-            options=metric_options(folder, task, facts),
-            failure=manifest["failures"].get(task),
-        )
-        for task, facts in manifest["test"].items()
-    }
-    return RunAnswers(name, tasks)
+        print_comparison(found)
+        if page is not None:
+            print(f"page: {page}")

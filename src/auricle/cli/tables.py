@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -12,9 +12,15 @@ from rich.text import Text
 if TYPE_CHECKING:
     from auricle.encoder.checks import CheckReport
 
+_MOST_DIFFERING = 6
+
 
 def print_scores(scores: dict[str, Any], *, title: str) -> None:
-    """One row per task: metric, score with interval, chance, clips scored of expected."""
+    """One row per task: metric, score with interval, chance, clips scored of expected.
+
+    Below the table stand why a task is missing, what a reader must know of an interval (marked
+    ``*``), and the corrected numbers beside the official ones.
+    """
     table = Table(title=title, title_justify="left", header_style="bold")
     for name, justify in (
         ("task", "left"),
@@ -31,19 +37,48 @@ def print_scores(scores: dict[str, Any], *, title: str) -> None:
             name,
             task["metric"],
             _number(task["score"]),
-            _interval(task["low"], task["high"]),
+            _interval(task["low"], task["high"], marked=bool(_interval_note(task))),
             _number(task["chance"]),
             counted,
         )
-        if task["failure"]:
-            table.add_row(Text(f"  {task['failure']}", style="yellow"))
     table.add_section()
     for track, mean in scores["tracks"].items():
         label = f"mean of track {track.upper()}"
         table.add_row(label, "", _number(mean["mean"]), _interval(mean["low"], mean["high"]))
     if scores["mean"] is not None and len(scores["tracks"]) > 1:
         table.add_row("mean of all tasks", "", _number(scores["mean"]))
-    _console().print(table)
+    console = _console()
+    console.print(table)
+    for kind, lines in _footnotes(scores["tasks"]).items():
+        if lines:
+            console.print(kind, style="bold")
+        for name, text in lines:
+            console.print(Text(f"  {name}: {text}"), style="yellow" if kind == "missing" else "")
+
+
+def _footnotes(tasks: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    """What the table has no room for, by kind."""
+    beside = "corrected, beside the official numbers"
+    found: dict[str, list[tuple[str, str]]] = {"missing": [], "notes": [], beside: []}
+    for name, task in tasks.items():
+        if task["failure"]:
+            found["missing"].append((name, task["failure"]))
+        for note in (task.get("reason"), _interval_note(task, mark="* ")):
+            if note:
+                found["notes"].append((name, note))
+        if task.get("corrected"):
+            found[beside].append((name, corrected_text(task["corrected"])))
+    return found
+
+
+def corrected_text(corrected: dict[str, float]) -> str:
+    """Corrected numbers in a line, e.g. ``balanced accuracy 0.583, macro f1 0.571``."""
+    return ", ".join(f"{name.replace('_', ' ')} {v:.3f}" for name, v in corrected.items())
+
+
+def _interval_note(task: dict[str, Any], *, mark: str = "") -> str | None:
+    note = (task.get("interval") or {}).get("note")
+    return f"{mark}{note}" if note else None
 
 
 def print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
@@ -66,8 +101,9 @@ def _number(value: float | None) -> str:
     return "missing" if value is None else f"{value:.3f}"
 
 
-def _interval(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+def _interval(low: float | None, high: float | None, *, marked: bool = False) -> str:
+    mark = " *" if marked else ""
+    return "" if low is None or high is None else f"{low:.3f} to {high:.3f}{mark}"
 
 
 def _is_number(cell: str) -> bool:
@@ -107,38 +143,70 @@ def print_check(report: CheckReport) -> None:
 
 
 def print_comparison(found: dict[str, Any]) -> None:
-    """A table per pair of runs: difference, interval, corrected p, and the verdict in words."""
-    for pair in found["pairs"]:
-        table = Table(
-            title=f"{pair['left']} against {pair['right']}",
-            title_justify="left",
-            header_style="bold",
-        )
-        for name in ("task", pair["left"], pair["right"], "difference", "95 % interval"):
-            table.add_column(name, justify="left" if name == "task" else "right")
-        for name in ("p (Holm)", f"{pair['left']} is", "more clips would tell"):
-            table.add_column(name, justify="left" if name.endswith("is") else "right")
-        for name, entry in pair["tasks"].items():
-            table.add_row(*_comparison_cells(name, entry))
-        table.add_section()
-        for name, entry in pair["tracks"].items():
-            table.add_row(*_comparison_cells(f"track {name.upper()}", entry))
-        _console().print(table)
+    """Seeds of each encoder, if there are; then a table per pair with the verdicts in words."""
+    from auricle.scoring.tables import seeds_table, shown_pairs
+
+    encoders = found["encoders"]
+    if encoders:
+        table = seeds_table(encoders)
+        rows = [[_cell(row[name]) for name in table.columns] for row in table.rows]
+        print_rows(list(table.columns), rows, title="each encoder over its seeds")
+    for pair in shown_pairs(found):
+        _print_pair(pair)
+    differing = found["differences"]
+    if differing:
+        shown = [f"{d['name']} ({', '.join(d['values'])})" for d in differing[:_MOST_DIFFERING]]
+        more = len(differing) - _MOST_DIFFERING
+        rest = f", and {more} more" if more > 0 else ""
+        text = f"the runs differ in more than their encoders: {'; '.join(shown)}{rest}"
+        _console().print(Text(text), style="dim")
 
 
-def _comparison_cells(name: str, entry: dict[str, Any]) -> list[str]:
-    if entry["verdict"] == "missing":
-        return [name, "", "", "", "", "", "missing", str(entry["reason"])]
-    difference = entry["difference"]
-    low, high, p = entry["low"], entry["high"], entry["p_corrected"]
-    more = entry.get("more_clips")
+def _print_pair(pair: Mapping[str, Any]) -> None:
+    left = pair["left"]
+    of_seeds = any("more_seeds" in entry for entry in pair["tasks"].values())
+    more = "more_seeds" if of_seeds else "more_clips"
+    table = Table(
+        title=f"{left} against {pair['right']}", title_justify="left", header_style="bold"
+    )
+    for name in ("task", left, pair["right"], "difference", "95 % interval", "p (Holm)"):
+        table.add_column(name, justify="left" if name == "task" else "right")
+    table.add_column(f"{left} is")
+    table.add_column(f"more {'seeds' if of_seeds else 'clips'} would tell", justify="right")
+    for name, entry in pair["tasks"].items():
+        table.add_row(*_comparison_cells(name, entry, more))
+    table.add_section()
+    for name, entry in pair["tracks"].items():
+        table.add_row(*_comparison_cells(f"track {name.upper()}", entry, more))
+    console = _console()
+    console.print(table)
+    for name, entry in pair["tasks"].items():
+        if entry["reason"]:
+            console.print(Text(f"  {name}: {entry['reason']}"), style="yellow")
+
+
+def _comparison_cells(name: str, entry: dict[str, Any], more: str) -> list[str]:
+    if entry["difference"] is None:
+        return [name, "", "", "", "", "", "missing", ""]
     return [
         name,
         _number(entry["left"]),
         _number(entry["right"]),
-        "" if difference is None else f"{difference:+.3f}",
-        "" if low is None else f"{low:+.3f} to {high:+.3f}",
-        "" if p is None else f"{p:.3g}",
+        f"{entry['difference']:+.3f}",
+        f"{entry['low']:+.3f} to {entry['high']:+.3f}",
+        f"{entry['p_corrected']:.3g}",
         entry["verdict"],
-        "" if more is None else f"{more:,}",
+        _more(entry, more),
     ]
+
+
+def _more(entry: Mapping[str, Any], kind: str) -> str:
+    if entry[kind] is not None:
+        return f"{entry[kind]:,}"
+    # Endless seeds would not do where the clips alone leave too much open.
+    open_clips = kind == "more_seeds" and entry["verdict"] == "cannot tell" and entry["difference"]
+    return "no number: too few clips" if open_clips else ""
+
+
+def _cell(value: Any) -> str:
+    return "-" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -105,7 +105,8 @@ def date(samples: Samples, options: MetricOptions) -> MetricResult:
     if evidence.speechless:
         zero = _caption_result(samples, evidence, np.zeros(samples.num_samples, np.float32))
         reason = "No answer has a single word, for which DATE's official definition fails."
-        return replace(zero, raw=None, reason=reason)
+        detail = {**zero.detail, "unrounded": None}
+        return replace(zero, raw=None, reason=reason, detail=detail)
     similarity = np.array(evidence.similarity, dtype=np.float32)
     discrimination = np.array(evidence.discrimination, dtype=np.float32)
     result = _caption_result(samples, evidence, harmonic(similarity, discrimination))

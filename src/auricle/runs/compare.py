@@ -27,6 +27,7 @@ from auricle.runs.report_facts import (
 from auricle.runs.report_making import flat
 from auricle.runs.report_overview import Bar, Headline, headlines
 from auricle.runs.report_page import render, score_text
+from auricle.runs.rescore import metric_options
 from auricle.scoring.compare import RunAnswers, TaskAnswers, compare_runs
 from auricle.scoring.summary import ScoredClip
 
@@ -200,7 +201,9 @@ def _with_findings(
     rows: Sequence[CompareRow], runs: Sequence[RunFacts], labels: Sequence[str]
 ) -> list[CompareRow]:
     """Test every run against the first, where they were asked the same."""
-    tested = compare_runs([_answers(run, label) for run, label in zip(runs, labels, strict=True)])
+    tested = compare_runs(
+        [run_answers(run, label) for run, label in zip(runs, labels, strict=True)]
+    )
     against = {p["right"]: p for p in tested["pairs"] if p["left"] == labels[0]}
     found = []
     for row in rows:
@@ -214,7 +217,8 @@ def _with_findings(
     return found
 
 
-def _answers(run: RunFacts, label: str) -> RunAnswers:
+def run_answers(run: RunFacts, label: str) -> RunAnswers:
+    """A run's answers as tests take them, with what the caption models said of them."""
     return RunAnswers(
         label,
         {
@@ -222,7 +226,7 @@ def _answers(run: RunFacts, label: str) -> RunAnswers:
                 metric=task.metric,
                 track=str(task.facts.get("track", "a")),
                 clips=[ScoredClip(p.id, p.prediction, p.references) for p in task.predictions],
-                options=task.options,
+                options=metric_options(run.folder, task.name, dict(task.facts)),
                 failure=task.failure,
             )
             for task in run.tasks

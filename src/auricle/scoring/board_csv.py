@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import csv
 import difflib
+import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from auricle.errors import ScoringError
+from auricle.scoring.health import task_health
 from auricle.scoring.ranks import Contestant, RankedRow, TaskValue, rank_rows
 
 _COMPUTED = ("overall", "public", "hidden", "rank")
@@ -49,8 +51,8 @@ def rank_board(paths: Sequence[Path], *, known_tasks: Collection[str]) -> dict[s
 
     Returns:
         ``{"rows": [{"team", "public", "hidden", "overall", "rank", "band", "missing", "scores",
-        and the columns that pass through}], "differences": [text], "notes": [text]}``, rows in
-        rank order.
+        and the columns that pass through}], "differences": [text], "notes": [text], "health":
+        [{"task", "hidden", and the fields of `TaskHealth`}]}``, rows in rank order.
 
     Raises:
         ScoringError: A file cannot be read, or a value is no score; all problems at once.
@@ -76,7 +78,33 @@ def rank_board(paths: Sequence[Path], *, known_tasks: Collection[str]) -> dict[s
         for row in ranked
     ]
     differences = [text for row in ranked for text in _differences(row, table.stated[row.team])]
-    return {"rows": rows, "differences": differences, "notes": table.notes}
+    return {
+        "rows": rows,
+        "differences": differences,
+        "notes": table.notes,
+        "health": _health(table),
+    }
+
+
+def _health(table: BoardTable) -> list[dict[str, Any]]:
+    """Whether each task, hidden ones first, still tells the rows apart."""
+    found = []
+    for task in [*table.hidden, *table.public]:
+        others = [name for name in table.public if name != task]
+        means = {row.team: _mean(row, others) for row in table.rows}
+        health = task_health(
+            task,
+            {row.team: row.values[task] for row in table.rows},
+            {team: mean for team, mean in means.items() if mean is not None},
+        )
+        found.append({"hidden": task in table.hidden, **asdict(health)})
+    return found
+
+
+def _mean(row: Contestant, tasks: Sequence[str]) -> float | None:
+    scores = [row.values[task].score for task in tasks]
+    known = [float(score) for score in scores if score is not None]
+    return math.fsum(known) / len(known) if known and len(known) == len(scores) else None
 
 
 def read_board(paths: Sequence[Path], *, known_tasks: Collection[str]) -> BoardTable:

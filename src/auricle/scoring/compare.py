@@ -70,14 +70,14 @@ def compare_runs(runs: Sequence[RunAnswers]) -> dict[str, Any]:
         raise ScoringError(f"A comparison needs two runs or more; {len(runs)} was given.")
     if len(set(names)) < len(names):
         raise ScoringError(f"The runs to compare need different names; given: {', '.join(names)}.")
-    results = {run.name: _results(run) for run in runs}
+    results = {run.name: results_of(run) for run in runs}
     pairs = [_compare_pair(one, other, results) for one, other in combinations(runs, 2)]
     for family in ("tasks", "tracks"):
-        _decide([entry for pair in pairs for entry in pair[family].values()])
+        decide([entry for pair in pairs for entry in pair[family].values()])
     return {"pairs": pairs}
 
 
-def _results(run: RunAnswers) -> dict[str, MetricResult | str]:
+def results_of(run: RunAnswers) -> dict[str, MetricResult | str]:
     """Each task's result, or why it has none."""
     found: dict[str, MetricResult | str] = {}
     for name, task in run.tasks.items():
@@ -119,37 +119,37 @@ def _compare_task(
     for run in pair:
         result = results[run.name].get(name)
         if result is None:
-            return _missing(f"{run.name} has no answers to it")
+            return missing_entry(f"{run.name} has no answers to it")
         if isinstance(result, str):
-            return _missing(f"{run.name}: {result}")
+            return missing_entry(f"{run.name}: {result}")
         if result.tally is None:
-            return _missing(f"{run.name}: {result.reason or 'it has no value'}")
+            return missing_entry(f"{run.name}: {result.reason or 'it has no value'}")
         tallies.append((result.metric, result.tally))
     clips = [run.tasks[name].clips for run in pair]
     places = {clip.id: index for index, clip in enumerate(clips[1])}
     rows = np.array([(i, places[c.id]) for i, c in enumerate(clips[0]) if c.id in places])
     if len(rows) < 2:
-        return _missing(f"the runs share {len(rows)} clips; 2 are needed")
+        return missing_entry(f"the runs share {len(rows)} clips; 2 are needed")
     for mine, yours in rows:
         if list(clips[0][mine].references) != list(clips[1][yours].references):
-            return _missing(f"clip {clips[0][mine].id} has other references in each run")
+            return missing_entry(f"clip {clips[0][mine].id} has other references in each run")
     (left_metric, left), (right_metric, right) = tallies
     if left_metric != right_metric:
-        return _missing(f"one run measures {left_metric}, the other {right_metric}")
+        return missing_entry(f"one run measures {left_metric}, the other {right_metric}")
     left, right = left.select(rows[:, 0]), right.select(rows[:, 1])
     stream = f"compare {name}"
     if isinstance(left, LabelTally) and isinstance(right, LabelTally):
-        found = map_difference(left, right, stream)
+        found = map_difference([left], [right], stream)
     else:
         assert isinstance(left, RatioTally) and isinstance(right, RatioTally)
         found = ratio_difference(left, right, stream)
-    return _entry(found, len(rows))
+    return entry_of(found, len(rows))
 
 
 def _compare_track(tasks: Sequence[Mapping[str, Any]], missing: Sequence[str]) -> dict[str, Any]:
     """The mean of the tasks' differences; their errors are independent and add in squares."""
     if missing:
-        return _missing(f"missing tasks: {', '.join(missing)}")
+        return missing_entry(f"missing tasks: {', '.join(missing)}")
 
     def mean(field: str) -> float:
         return math.fsum(task[field] for task in tasks) / len(tasks)
@@ -167,10 +167,11 @@ def _compare_track(tasks: Sequence[Mapping[str, Any]], missing: Sequence[str]) -
         p,
         "normal, over tasks",
     )
-    return _entry(found, sum(task["clips"] for task in tasks))
+    return entry_of(found, sum(task["clips"] for task in tasks))
 
 
-def _entry(found: Difference, clips: int) -> dict[str, Any]:
+def entry_of(found: Difference, clips: int) -> dict[str, Any]:
+    """A tested entry, before its family is corrected together."""
     facts = found._asdict()
     return {
         **facts,
@@ -182,12 +183,13 @@ def _entry(found: Difference, clips: int) -> dict[str, Any]:
     }
 
 
-def _missing(reason: str) -> dict[str, Any]:
+def missing_entry(reason: str) -> dict[str, Any]:
+    """An entry that could not be tested."""
     names = (*Difference._fields, "p_corrected", "clips", "more_clips")
     return {**dict.fromkeys(names), "verdict": "missing", "reason": reason}
 
 
-def _decide(entries: Sequence[dict[str, Any]]) -> None:
+def decide(entries: Sequence[dict[str, Any]]) -> None:
     """Correct the family's p values together and put the verdicts into words."""
     tested = [entry for entry in entries if entry["p"] is not None]
     corrected = holm([entry["p"] for entry in tested])

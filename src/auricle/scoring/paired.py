@@ -7,6 +7,7 @@ before their intervals part.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -64,19 +65,42 @@ def ratio_difference(left: RatioTally, right: RatioTally, stream: str) -> Differ
     value = float(tally.numerator.sum()) / total
     error = linearised_error(tally)
     p, test = sign_flip_p(tally.numerator, stream)
+    if left.binary and right.binary and tally.denominator.max(initial=0) == 1:
+        low, high = paired_proportions(tally.numerator)
+        return Difference(values[0], values[1], value, low, high, error, p, test)
     if error <= 1e-12:
         return Difference(values[0], values[1], value, value, value, 0.0, p, test)
     interval = studentised_interval(tally, stream)
     return Difference(values[0], values[1], value, interval.low, interval.high, error, p, test)
 
 
-def map_difference(left: LabelTally, right: LabelTally, stream: str) -> Difference:
+def paired_proportions(differences: NDArray[np.float64]) -> tuple[float, float]:
+    """95 % interval of the mean of paired differences of 1, 0 and -1.
+
+    Agresti and Min (2005): half a clip added to each of the four outcomes, so that few clips that
+    differ, or none, do not pass for certainty.
+    """
+    total = len(differences) + 2
+    wins, losses = (float((sign * differences > 0).sum()) + 0.5 for sign in (1, -1))
+    centre = (wins - losses) / total
+    half = Z * math.sqrt((wins + losses) - total * centre**2) / total
+    return centre - half, centre + half
+
+
+def map_difference(
+    left: Sequence[LabelTally], right: Sequence[LabelTally], stream: str
+) -> Difference:
     """Difference of two mAPs over the same samples, by a paired bootstrap over clips.
 
     Interval and p value are of the estimate less its bootstrap bias, as in `interval_of`.
+
+    Args:
+        left: Of the first system; of several, e.g. its seeds, their mean mAP is taken.
+        right: Of the second.
+        stream: Name of the random stream.
     """
-    clips = left.num_clips
-    of_left, of_right = map_replicator(left), map_replicator(right)
+    clips = left[0].num_clips
+    of_left, of_right = _mean_map(left), _mean_map(right)
 
     whole = np.ones((1, clips))
     one, other = float(of_left(whole)[0]), float(of_right(whole)[0])
@@ -88,6 +112,18 @@ def map_difference(left: LabelTally, right: LabelTally, stream: str) -> Differen
     p = normal_p(centre / error) if error > 0 else float(centre == 0)
     low, high = centre - Z * error, centre + Z * error
     return Difference(one, other, one - other, low, high, error, p, "paired bootstrap over clips")
+
+
+def _mean_map(
+    tallies: Sequence[LabelTally],
+) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    of_each = [map_replicator(tally) for tally in tallies]
+
+    def values(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        mean: NDArray[np.float64] = np.mean([one(counts) for one in of_each], axis=0)
+        return mean
+
+    return values
 
 
 def sign_flip_p(differences: NDArray[np.float64], stream: str) -> tuple[float, str]:

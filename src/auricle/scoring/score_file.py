@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from auricle.errors import ScoringError
-from auricle.metrics.compute import compute_metric
-from auricle.metrics.result import MetricOptions, MetricResult, finite_or_none
-from auricle.scoring.summary import ScoredClip
+from auricle.metrics.compute import canonical_metric, compute_prepared, prepare
+from auricle.metrics.result import MetricOptions, finite_or_none
+from auricle.scoring.summary import ScoredClip, measured
 
 _ANSWER = ("predict", "prediction", "predictions")
 _REFERENCE = ("labels", "label", "references", "reference")
+_BESIDE = ("low", "high", "interval", "chance", "chance_corrected", "chance_answers")
 
 
 def score_file(path: Path, metric: str, *, options: MetricOptions | None = None) -> dict[str, Any]:
@@ -38,24 +39,18 @@ def score_file(path: Path, metric: str, *, options: MetricOptions | None = None)
 
     Returns:
         ``{"metric", "score", "raw", "corrected", "reason", "per_clip", "num_clips", "num_samples",
-        "detail"}``, fit for JSON.
+        "detail"}``, fit for JSON; where there is a score also ``low`` and ``high`` with how they
+        were found (``interval``), ``chance``, ``chance_corrected`` and ``chance_answers``.
 
     Raises:
         ScoringError: The file cannot be read, or a caption model is missing.
         UnknownNameError: No such metric.
     """
+    name, options = canonical_metric(metric), options or MetricOptions()
     clips = read_clips(path)
-    result = compute_metric(
-        metric,
-        [clip.prediction for clip in clips],
-        [clip.references for clip in clips],
-        options=options,
-    )
-    return metric_report(result)
-
-
-def metric_report(result: MetricResult) -> dict[str, Any]:
-    """A result as a JSON object."""
+    samples = prepare(name, [c.prediction for c in clips], [c.references for c in clips])
+    result = compute_prepared(name, samples, options)
+    known = {} if result.score is None else measured(samples, result, options)
     return {
         "metric": result.metric,
         "score": result.score,
@@ -65,7 +60,8 @@ def metric_report(result: MetricResult) -> dict[str, Any]:
         "per_clip": result.per_clip,
         "num_clips": result.num_clips,
         "num_samples": result.num_samples,
-        "detail": result.detail,
+        **{field: known.get(field) for field in _BESIDE},
+        "detail": known.get("detail", result.detail),
     }
 
 

@@ -66,7 +66,7 @@ def score_task(
         result = compute_prepared(name, samples, options)
         if result.score is None:
             return missing_task(name, expected=expected, failure=result.reason or "no score")
-        entry = _measured(samples, result, options)
+        entry = measured(samples, result, options)
     except UserError as error:
         return missing_task(name, expected=expected, failure=str(error))
     if failure is None and len(clips) != expected:
@@ -119,7 +119,14 @@ def missing_task(metric: str, *, expected: int, failure: str) -> TaskScore:
     }
 
 
-def _measured(samples: Samples, result: MetricResult, options: MetricOptions) -> TaskScore:
+def measured(samples: Samples, result: MetricResult, options: MetricOptions) -> TaskScore:
+    """What is known of a result whose ``score`` is not None: interval, chance, diagnosis.
+
+    Args:
+        samples: Normalised as the metric wants them.
+        result: The metric's result on them.
+        options: As the metric took them.
+    """
     assert result.score is not None
     found = chance_of(samples, result, options)
     interval = None

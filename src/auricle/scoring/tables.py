@@ -112,6 +112,27 @@ def _text(value: Any, digits: int, missing: str) -> str:
     return str(value)
 
 
+def metric_table(report: Mapping[str, Any]) -> ResultTable:
+    """What `score_file` reports but the values per clip, a row per number."""
+
+    def text(value: Any) -> str:
+        return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+    facts = {name: text(report[name]) for name in ("metric", "raw", "score", "reason")}
+    facts["score"] = facts["score"] or "missing"
+    if report["low"] is not None:
+        facts["95 % interval"] = f"{report['low']:.4f} to {report['high']:.4f}"
+        facts["interval"] = report["interval"]["note"] or report["interval"]["method"]
+    facts |= {f"corrected: {name}": text(v) for name, v in (report["corrected"] or {}).items()}
+    facts |= {name: text(report[name]) for name in ("chance", "chance_corrected")}
+    facts |= {k: text(v) for k, v in report["detail"].items() if isinstance(v, int | float)}
+    facts |= {name: text(report[name]) for name in ("num_clips", "num_samples")}
+    rows = [
+        {"field": name.replace("_", " "), "value": value} for name, value in facts.items() if value
+    ]
+    return ResultTable(["field", "value"], rows)
+
+
 def scores_table(scores: Mapping[str, Any]) -> ResultTable:
     """The tasks of a ``scores.json`` with their means, a row each."""
     columns = ["task", "metric", "score", "low", "high", "chance", "clips", "expected", "failure"]
@@ -147,18 +168,53 @@ def board_table(board: Mapping[str, Any]) -> ResultTable:
     return ResultTable(columns, flat)
 
 
-def comparison_table(comparison: Mapping[str, Any]) -> ResultTable:
-    """The verdicts of `compare_runs`, a row per pair and task or track."""
-    facts = ("difference", "low", "high", "p_corrected", "verdict", "clips", "more_clips", "reason")
+def shown_pairs(found: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The pairs that answer the question: encoders where each has several seeds, else runs."""
+    encoders = found.get("encoders")
+    if encoders and all(encoder["seeds"] > 1 for encoder in encoders["measured"]):
+        pairs: Sequence[Mapping[str, Any]] = encoders["pairs"]
+        return pairs
+    return found["pairs"]  # type: ignore[no-any-return]
+
+
+def comparison_table(found: Mapping[str, Any]) -> ResultTable:
+    """The verdicts of a comparison, a row per pair and task or track.
+
+    One encoder's seeds alone make no pair; the table is `seeds_table` then.
+    """
+    pairs = shown_pairs(found)
+    if not pairs:
+        return seeds_table(found["encoders"])
+    facts = ["left", "right", "difference", "low", "high", "p_corrected", "verdict", "clips"]
+    facts += ["more_clips", "more_seeds", "reason"]
     rows = [
         {
-            "left": pair["left"],
-            "right": pair["right"],
-            "of": name if kind == "tasks" else f"track {name}",
-            **{key: entry[key] for key in facts},
+            "run": pair["left"],
+            "against": pair["right"],
+            "task": name if kind == "tasks" else f"track {name.upper()}",
+            **{key: entry.get(key) for key in facts},
         }
-        for pair in comparison["pairs"]
+        for pair in pairs
         for kind in ("tasks", "tracks")
         for name, entry in pair[kind].items()
     ]
-    return ResultTable(["left", "right", "of", *facts], rows)
+    return ResultTable(["run", "against", "task", *facts], rows)
+
+
+def seeds_table(encoders: Mapping[str, Any]) -> ResultTable:
+    """Each encoder's seeds combined, a row per task and track."""
+    rows = [
+        {
+            "encoder": encoder["name"],
+            "task": name if kind == "tasks" else f"track {name.upper()}",
+            "mean": entry[value],
+            "low": entry["low"],
+            "high": entry["high"],
+            "seed sd": entry["seed_sd"],
+            "seeds": entry["seeds"],
+        }
+        for encoder in encoders["measured"]
+        for kind, value in (("tasks", "score"), ("tracks", "mean"))
+        for name, entry in encoder[kind].items()
+    ]
+    return ResultTable(["encoder", "task", "mean", "low", "high", "seed sd", "seeds"], rows)

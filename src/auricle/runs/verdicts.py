@@ -1,0 +1,70 @@
+"""Which of several runs is better, and which encoder: ``auricle compare``.
+
+Runs that differ in nothing but their seed are one encoder's measurement. Two runs are compared on
+the luck of the clips; two encoders, where each has several seeds, on clips and seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from auricle.files import sha256_json
+from auricle.runs.compare import differences, labels_of, run_answers
+from auricle.runs.folder import RunFolder
+from auricle.runs.report_facts import RunFacts, read_run
+from auricle.scoring.compare import compare_runs
+from auricle.scoring.encoders import Encoder, compare_encoders
+
+
+def compare(runs: Sequence[RunFolder | Path | str]) -> dict[str, Any]:
+    """Compare runs, and encoders where several runs are seeds of one.
+
+    Args:
+        runs: Two or more run folders.
+
+    Returns:
+        ``{"pairs", "encoders", "differences"}``: what `auricle.scoring.compare.compare_runs`
+        says; what `auricle.scoring.encoders.compare_encoders` says, None where no two runs are
+        seeds of one encoder; and the facts, ``{"name", "values"}`` with a value per run, in which
+        the runs differ besides their encoders.
+
+    Raises:
+        ScoringError: Fewer than two runs were given, or a file of one cannot be read.
+    """
+    folders = [run if isinstance(run, RunFolder) else RunFolder.open(run) for run in runs]
+    facts = [read_run(folder) for folder in folders]
+    answers = [run_answers(*pair) for pair in zip(facts, labels_of(facts), strict=True)]
+    found = compare_runs(answers)
+    groups = seeds_of_encoders(facts)
+    names = labels_of([facts[group[0]] for group in groups])
+    encoders = [
+        Encoder(name, [answers[place] for place in group], [facts[place].scores for place in group])
+        for name, group in zip(names, groups, strict=True)
+    ]
+    several = any(len(group) > 1 for group in groups)
+    return {
+        **found,
+        "encoders": compare_encoders(encoders) if several else None,
+        "differences": [asdict(difference) for difference in differences(facts)],
+    }
+
+
+def seeds_of_encoders(runs: Sequence[RunFacts]) -> list[list[int]]:
+    """Places of the runs that differ in nothing but their seed, groups in order of appearance.
+
+    Two runs of one seed are no two seeds: the later one makes a group of its own.
+    """
+    groups: dict[str, list[int]] = {}
+    for place, run in enumerate(runs):
+        facts = run.manifest
+        same = {name: facts.get(name) for name in ("mixture", "test", "recipe")}
+        encoder = [run.encoder, facts["encoder"].get("content_hash")]
+        key = sha256_json({**same, "encoder": encoder})
+        seeds = {runs[other].manifest.get("seed") for other in groups.get(key, [])}
+        if facts.get("seed") in seeds:
+            key = f"{key} {place}"
+        groups.setdefault(key, []).append(place)
+    return list(groups.values())

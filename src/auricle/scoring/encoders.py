@@ -1,0 +1,208 @@
+"""Is one encoder better than another? Several seeds of each, clip and seed variance together.
+
+A comparison of runs knows the luck of the test clips alone. Here the seeds of an encoder are one
+measurement (`combine_seeds`), and a difference of two encoders carries the error of its clips,
+paired, and that of the seeds of both. Seeds of a run share their training, so a track takes the
+seeds' spread from its means, never from its tasks as if they were independent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from auricle.metrics.result import MetricResult
+from auricle.metrics.tally import LabelTally, RatioTally, Tally
+from auricle.scoring.compare import (
+    ALPHA,
+    RunAnswers,
+    decide,
+    entry_of,
+    missing_entry,
+    results_of,
+)
+from auricle.scoring.intervals import map_replicator
+from auricle.scoring.paired import Difference, map_difference, ratio_difference
+from auricle.scoring.seeds import combine_seeds
+
+_TEST = "normal for clips, t for seeds"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """Runs of one encoder that differ in nothing but their seed."""
+
+    name: str
+    runs: Sequence[RunAnswers]
+    scores: Sequence[Mapping[str, Any]]
+    """Each run's ``scores.json``."""
+
+
+def compare_encoders(encoders: Sequence[Encoder]) -> dict[str, Any]:
+    """Combine each encoder's seeds, and compare every two encoders.
+
+    Args:
+        encoders: With different names.
+
+    Returns:
+        ``{"measured": [{"name", "seeds", "tasks": {name: entry}, "tracks": {track: entry}}],
+        "pairs": [...]}``. A measured entry is what `combine_seeds` returns; pairs are as those of
+        `auricle.scoring.compare.compare_runs`, with ``more_seeds`` (how many more of each encoder
+        would tell, None where more clips are needed first) in place of ``more_clips``.
+    """
+    results = {e.name: [results_of(run) for run in e.runs] for e in encoders}
+    pairs = [_compare_pair(one, other, results) for one, other in combinations(encoders, 2)]
+    for family in ("tasks", "tracks"):
+        entries = [entry for pair in pairs for entry in pair[family].values()]
+        decide(entries)
+        tested = sum(entry["p"] is not None for entry in entries)
+        for entry in entries:
+            told = entry["verdict"] != "cannot tell"
+            entry["more_clips"] = None
+            entry["more_seeds"] = None if told else _seeds_to_tell(entry, tested)
+    return {"measured": [_measured(encoder) for encoder in encoders], "pairs": pairs}
+
+
+def _measured(encoder: Encoder) -> dict[str, Any]:
+    def combined(kind: str, value: str) -> dict[str, Any]:
+        names = dict.fromkeys(name for scores in encoder.scores for name in scores[kind])
+        nothing = {value: None, "low": None, "high": None}
+        return {
+            name: combine_seeds([s[kind].get(name, nothing) for s in encoder.scores], value=value)
+            for name in names
+        }
+
+    return {
+        "name": encoder.name,
+        "seeds": len(encoder.runs),
+        "tasks": combined("tasks", "score"),
+        "tracks": combined("tracks", "mean"),
+    }
+
+
+def _compare_pair(
+    one: Encoder, other: Encoder, results: Mapping[str, Sequence[Mapping[str, MetricResult | str]]]
+) -> dict[str, Any]:
+    sides = (one, other)
+    track_of = {
+        name: task.track for side in sides for run in side.runs for name, task in run.tasks.items()
+    }
+    tasks = {name: _compare_task(name, sides, results) for name in sorted(track_of)}
+    tracks = {}
+    for track in sorted(set(track_of.values())):
+        members = {name: entry for name, entry in tasks.items() if track_of[name] == track}
+        tracks[track] = _compare_track(members)
+    return {"left": one.name, "right": other.name, "tasks": tasks, "tracks": tracks}
+
+
+def _compare_task(
+    name: str,
+    sides: tuple[Encoder, Encoder],
+    results: Mapping[str, Sequence[Mapping[str, MetricResult | str]]],
+) -> dict[str, Any]:
+    tallies: list[list[Tally]] = []
+    runs = [run for side in sides for run in side.runs]
+    for side in sides:
+        if len(side.runs) < 2:
+            return missing_entry(f"{side.name} has one seed; two or more show how seeds differ")
+        found: list[Tally] = []
+        for run, result in zip(side.runs, results[side.name], strict=True):
+            value, task = result.get(name), run.tasks.get(name)
+            if value is None or task is None or isinstance(value, str) or value.tally is None:
+                why = value if isinstance(value, str) else "it has no value"
+                return missing_entry(f"{run.name}: {why}")
+            if task.failure:
+                return missing_entry(f"{run.name}: {task.failure}")
+            found.append(value.tally)
+        tallies.append(found)
+    asked = [[(clip.id, tuple(clip.references)) for clip in r.tasks[name].clips] for r in runs]
+    if any(clips != asked[0] for clips in asked):
+        return missing_entry("the runs were not asked the same clips")
+    left, right = tallies
+    return _difference(left, right, clips=len(asked[0]), stream=f"compare {name}")
+
+
+def _difference(
+    left: Sequence[Tally], right: Sequence[Tally], *, clips: int, stream: str
+) -> dict[str, Any]:
+    labels = [[t for t in side if isinstance(t, LabelTally)] for side in (left, right)]
+    ratios = [[t for t in side if isinstance(t, RatioTally)] for side in (left, right)]
+    if labels[0] and labels[1]:
+        found = map_difference(labels[0], labels[1], stream)
+        whole = np.ones((1, labels[0][0].num_clips))
+        of_seed = [[float(map_replicator(tally)(whole)[0]) for tally in side] for side in labels]
+    else:
+        found = ratio_difference(_mean_ratio(ratios[0]), _mean_ratio(ratios[1]), stream)
+        of_seed = [
+            [float(t.numerator.sum() / max(t.denominator.sum(), 1.0)) for t in side]
+            for side in ratios
+        ]
+    return _with_seeds(found.difference, found.error, of_seed, clips=clips)
+
+
+def _mean_ratio(tallies: Sequence[RatioTally]) -> RatioTally:
+    """The mean over seeds of each clip; all have the same denominators."""
+    mean = np.mean([tally.numerator for tally in tallies], axis=0)
+    return RatioTally(mean, tallies[0].denominator)
+
+
+def _compare_track(tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    missing = [name for name, entry in tasks.items() if entry["difference"] is None]
+    if missing:
+        return missing_entry(f"missing tasks: {', '.join(missing)}")
+    entries = list(tasks.values())
+    clip_error = math.sqrt(math.fsum(e["clip_error"] ** 2 for e in entries)) / len(entries)
+    of_seed = [
+        np.mean([entry["of_seed"][side] for entry in entries], axis=0).tolist() for side in (0, 1)
+    ]
+    difference = math.fsum(entry["difference"] for entry in entries) / len(entries)
+    clips = sum(entry["clips"] for entry in entries)
+    return _with_seeds(difference, clip_error, of_seed, clips=clips)
+
+
+def _with_seeds(
+    difference: float, clip_error: float, of_seed: Sequence[Sequence[float]], *, clips: int
+) -> dict[str, Any]:
+    """An entry whose error holds clips and seeds; degrees of freedom after Satterthwaite (1946)."""
+    from scipy.special import stdtr, stdtrit
+
+    parts = [float(np.var(values, ddof=1)) / len(values) for values in of_seed]
+    error = math.sqrt(clip_error**2 + sum(parts))
+    shares = sum(v * v / (len(s) - 1) for v, s in zip(parts, of_seed, strict=True))
+    freedom = error**4 / shares if shares > 0 else math.inf
+    if error > 0:
+        # The t distribution of so many degrees of freedom is the normal one.
+        freedom = min(freedom, 1e9)
+        reach = float(stdtrit(freedom, 1 - ALPHA / 2)) * error
+        p = min(1.0, 2 * float(stdtr(freedom, -abs(difference) / error)))
+    else:
+        reach, p = 0.0, float(difference == 0)
+    left, right = (math.fsum(values) / len(values) for values in of_seed)
+    found = Difference(
+        left, right, difference, difference - reach, difference + reach, error, p, _TEST
+    )
+    extra = {"clip_error": clip_error, "seed_error": math.sqrt(sum(parts)), "of_seed": of_seed}
+    return {**entry_of(found, clips), **extra}
+
+
+def _seeds_to_tell(entry: Mapping[str, Any], num_tests: int) -> int | None:
+    """How many more seeds of each encoder would tell, with 80 % power, if the difference is real.
+
+    None where even endless seeds would leave the error of the clips too large.
+    """
+    if entry["difference"] is None or not entry["seed_error"]:
+        return None
+    from scipy.special import ndtri
+
+    reach = float(ndtri(1 - ALPHA / (2 * num_tests)) + ndtri(0.8))
+    room = float((entry["difference"] / reach) ** 2 - entry["clip_error"] ** 2)
+    if room <= 0:
+        return None
+    fewest = min(map(len, entry["of_seed"]))
+    wanted = float(entry["seed_error"] ** 2 * fewest / room)
+    return max(1, math.ceil(wanted) - fewest)

@@ -1,0 +1,107 @@
+"""Runs and encoders compared, as the command line prints them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from auricle.cli.app import execute
+from auricle.files import read_json, write_json
+from auricle.runs.folder import RunFolder
+from auricle.runs.verdicts import compare
+from report_material import make_run
+
+
+@pytest.fixture
+def seeds(tmp_path: Path) -> list[RunFolder]:
+    """Two seeds of an encoder that hears and two of one that hears less."""
+    return [
+        make_run(
+            tmp_path / f"{name}{seed}",
+            tasks=("words", "digits"),
+            clips=40,
+            encoder=name,
+            seed=seed,
+            hearing=hearing,
+        )
+        for name, hearing in (("logmel", 0.9), ("deaf", 0.1))
+        for seed in (1, 2)
+    ]
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_encoder(seeds: list[RunFolder]) -> None:
+    found = compare(seeds)
+    assert len(found["pairs"]) == 6
+    measured = found["encoders"]["measured"]
+    assert [(m["name"], m["seeds"]) for m in measured] == [("logmel", 2), ("deaf", 2)]
+    (pair,) = found["encoders"]["pairs"]
+    assert (pair["left"], pair["right"]) == ("logmel", "deaf")
+    assert pair["tasks"]["words"]["difference"] > 0.5
+    assert [d["name"] for d in found["differences"]] == ["seed"]
+    json.dumps(found, allow_nan=False)
+
+
+def test_one_seed_each_are_runs_alone(seeds: list[RunFolder]) -> None:
+    assert compare([seeds[0], seeds[2]])["encoders"] is None
+
+
+def test_the_same_seed_twice_is_no_second_seed(seeds: list[RunFolder], tmp_path: Path) -> None:
+    again = make_run(tmp_path / "again", tasks=("words", "digits"), clips=40, seed=1, hearing=0.9)
+    assert compare([seeds[0], again])["encoders"] is None
+
+
+def test_the_terminal_shows_seeds_and_verdicts(
+    seeds: list[RunFolder], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert execute(["compare", *(str(run.path) for run in seeds)]) == 0
+    out = capsys.readouterr().out
+    assert "each encoder over its seeds" in out
+    assert "logmel against deaf" in out
+    assert "better" in out
+    assert "the runs differ in more than their encoders: seed (1, 2, 1, 2)" in out
+
+    assert execute(["compare", str(seeds[0].path), str(seeds[2].path), "--table", "csv"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("run,against,task,left,right,difference,low,high")
+    assert [line.split(",")[2] for line in lines[1:]] == ["digits", "words", "track A", "track B"]
+
+
+def test_one_encoders_seeds_alone_are_a_table_too(
+    seeds: list[RunFolder], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert execute(["compare", *(str(run.path) for run in seeds[:2]), "--table", "markdown"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| encoder | task | mean | low | high | seed sd | seeds |"
+    assert len(lines) == 2 + 4
+
+
+def test_captions_are_compared_by_what_the_models_said_before(tmp_path: Path) -> None:
+    """No caption model is here: the evidence beside the predictions is all that is needed."""
+    from auricle.metrics.compute import prepare
+    from auricle.metrics.evidence import CaptionEvidence, texts_hash
+    from auricle.runs.compare import write_comparison
+    from auricle.runs.rescore import answered_clips, score_run
+
+    runs = []
+    for name, similarity in (("a", 0.9), ("b", 0.4)):
+        run = make_run(tmp_path / name, tasks=("captions",), clips=20, encoder=name)
+        manifest = read_json(run.manifest)
+        manifest["test"]["captions"]["metric"] = "FENSE"
+        write_json(run.manifest, manifest)
+        clips = answered_clips(run, "captions")
+        samples = prepare("FENSE", [c.prediction for c in clips], [c.references for c in clips])
+        values = [similarity + 0.001 * (i % 7) for i in range(samples.num_samples)]
+        said = CaptionEvidence(
+            *("FENSE", texts_hash(samples), {}, [1.0] * samples.num_clips, values),
+            *([], [], [], None, 0.3, "a", 0.2),
+        )
+        write_json(run.evidence("captions"), said.to_json())
+        score_run(run)
+        runs.append(run)
+    entry = compare(runs)["pairs"][0]["tasks"]["captions"]
+    assert entry["verdict"] == "better"
+    assert entry["difference"] == pytest.approx(0.5, abs=1e-3)
+    page = write_comparison(runs, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "worse by 0.5" in page

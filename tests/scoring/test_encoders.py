@@ -1,0 +1,123 @@
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from auricle.metrics.result import MetricOptions
+from auricle.scoring.compare import RunAnswers, TaskAnswers
+from auricle.scoring.encoders import Encoder, compare_encoders
+from auricle.scoring.summary import ScoredClip, score_task, summarise
+
+
+def encoder(name, *seeds, total=200, failure=None):
+    """An encoder whose seeds have so many of the first clips right."""
+    runs, scores = [], []
+    for number, right in enumerate(seeds):
+        clips = [ScoredClip(f"c{i}", "dog" if i < right else "cat", ["dog"]) for i in range(total)]
+        task = score_task("accuracy", clips, expected=total, failure=failure)
+        summary = summarise({"t": task}, tracks={"t": "a"}, official=False)
+        answers = TaskAnswers("accuracy", "a", clips, failure=failure)
+        runs.append(RunAnswers(f"{name} {number}", {"t": answers}))
+        scores.append({"tasks": {"t": task}, **summary})
+    return Encoder(name, runs, scores)
+
+
+def only_entry(*encoders, kind="tasks", name="t"):
+    (pair,) = compare_encoders(encoders)["pairs"]
+    return pair[kind][name]
+
+
+def test_seeds_of_an_encoder_are_one_measurement():
+    (found,) = compare_encoders([encoder("x", 100, 110, 120)])["measured"]
+    assert (found["name"], found["seeds"]) == ("x", 3)
+    assert found["tasks"]["t"]["score"] == pytest.approx(0.55)
+    assert found["tasks"]["t"]["seed_sd"] == pytest.approx(0.05)
+    assert found["tracks"]["a"]["mean"] == pytest.approx(0.55)
+
+
+def test_the_error_of_a_difference_holds_clips_and_seeds():
+    entry = only_entry(encoder("x", 100, 110, 120), encoder("y", 90, 94))
+    # Each clip's mean over seeds, x less y: clips 0-89: 0, 90-93: 1/2, 94-99: 1, 100-109: 2/3,
+    # 110-119: 1/3.
+    clips = np.array([0.0] * 90 + [0.5] * 4 + [1.0] * 6 + [2 / 3] * 10 + [1 / 3] * 10 + [0.0] * 80)
+    assert entry["difference"] == pytest.approx(clips.mean()) == pytest.approx(0.55 - 0.46)
+    clip_error = clips.std(ddof=1) / np.sqrt(200)
+    seeds = (0.05**2 / 3, np.var([0.45, 0.47], ddof=1) / 2)
+    assert entry["clip_error"] == pytest.approx(clip_error)
+    error = np.sqrt(clip_error**2 + sum(seeds))
+    assert entry["error"] == pytest.approx(error)
+    freedom = error**4 / (seeds[0] ** 2 / 2 + seeds[1] ** 2 / 1)
+    assert entry["p"] == pytest.approx(2 * stats.t.sf(0.09 / error, freedom))
+    half = stats.t.ppf(0.975, freedom) * error
+    assert (entry["low"], entry["high"]) == pytest.approx((0.09 - half, 0.09 + half))
+    track = only_entry(encoder("x", 100, 110, 120), encoder("y", 90, 94), kind="tracks", name="a")
+    assert track["error"] == pytest.approx(error)
+
+
+def test_a_clear_difference_is_better_and_a_small_one_says_what_would_tell():
+    strong, weak = encoder("x", 150, 152, 154), encoder("y", 60, 64, 62)
+    assert only_entry(strong, weak)["verdict"] == "better"
+    assert only_entry(weak, strong)["verdict"] == "worse"
+    unsure = only_entry(encoder("x", 100, 140, 120), encoder("y", 80, 110, 100))
+    assert unsure["verdict"] == "cannot tell"
+    assert unsure["more_seeds"] >= 1
+    # One clip in 200: even endless seeds leave the clips' luck.
+    assert only_entry(encoder("x", 100, 102), encoder("y", 100, 101))["more_seeds"] is None
+
+
+def test_one_seed_says_nothing_of_how_seeds_differ():
+    entry = only_entry(encoder("x", 100), encoder("y", 10, 12))
+    assert entry["verdict"] == "missing"
+    assert entry["reason"] == "x has one seed; two or more show how seeds differ"
+    assert only_entry(encoder("x", 100), encoder("y", 10, 12), kind="tracks", name="a")[
+        "reason"
+    ].startswith("missing tasks: t")
+
+
+def test_an_incomplete_seed_is_missing():
+    entry = only_entry(encoder("x", 100, 101, failure="it died"), encoder("y", 10, 12))
+    assert entry["reason"] == "x 0: it died"
+
+
+def test_other_clips_are_not_compared():
+    entry = only_entry(encoder("x", 100, 101, total=150), encoder("y", 10, 12))
+    assert entry["reason"] == "the runs were not asked the same clips"
+
+
+def test_seeds_that_agree_leave_the_clips_error():
+    entry = only_entry(encoder("x", 120, 120), encoder("y", 100, 100))
+    assert entry["seed_error"] == 0
+    assert entry["error"] == pytest.approx(entry["clip_error"])
+    same = only_entry(encoder("x", 100, 100), encoder("y", 100, 100))
+    assert (same["p"], same["verdict"], same["more_seeds"]) == (1.0, "cannot tell", None)
+
+
+def test_map_takes_the_mean_of_the_seeds():
+    rng = np.random.default_rng(8)
+    names = [f"c{i}" for i in range(5)]
+    truth = [[names[rng.integers(5)]] for _ in range(200)]
+
+    def labelled(name, rate):
+        runs, scores = [], []
+        for seed in range(2):
+            clips = [
+                ScoredClip(str(i), t[0] if rng.random() < rate else names[rng.integers(5)], t)
+                for i, t in enumerate(truth)
+            ]
+            options = MetricOptions(num_classes=5)
+            task = score_task("mAP", clips, expected=200, options=options)
+            runs.append(
+                RunAnswers(f"{name} {seed}", {"t": TaskAnswers("mAP", "a", clips, options)})
+            )
+            summary = summarise({"t": task}, tracks={"t": "a"}, official=False)
+            scores.append({"tasks": {"t": task}, **summary})
+        return Encoder(name, runs, scores)
+
+    one, other = labelled("x", 0.95), labelled("y", 0.3)
+    entry = only_entry(one, other)
+    for side, enc in (("left", one), ("right", other)):
+        values = [s["tasks"]["t"]["raw"] for s in enc.scores]
+        assert entry[side] == pytest.approx(np.mean(values))
+    assert entry["verdict"] == "better"
+    json.dumps(compare_encoders([one, other]), allow_nan=False)
