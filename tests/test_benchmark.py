@@ -122,3 +122,23 @@ def test_a_finished_run_is_found_again(suite: Callable[..., Path], home: Path) -
     assert second.folder.path == first.folder.path
     assert {p: p.stat().st_mtime_ns for p in second.folder.checkpoints.iterdir()} == checkpoints
     assert second.scores == first.scores
+
+
+def test_held_out_clips_are_asked_and_an_official_kind_of_run_draws_all(
+    suite: Callable[..., Path], home: Path
+) -> None:
+    path = suite()
+    whole = measured(path)
+    text = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(text | {"held_out": {"share": 0.25}}))
+    (path.parent / "test.tar").unlink()
+    held = measured(path)
+    manifest = held.folder.read_manifest()
+    assert held.folder.path != whole.folder.path
+    assert (manifest["mode"], manifest["official"]) == ("custom", False)
+    assert manifest["mixture"]["pitch"]["clips"] == 18
+    assert whole.folder.read_manifest()["mixture"]["pitch"]["clips"] == 24
+    task = held.scores["tasks"]["pitch"]
+    assert (task["clips_scored"], task["clips_expected"], task["failure"]) == (6, 6, None)
+    lines = held.folder.predictions("pitch").read_text().splitlines()
+    assert all(json.loads(line)["id"].startswith("train/k") for line in lines)

@@ -15,11 +15,17 @@ import torch
 
 from auricle.catalog.files import open_suite
 from auricle.catalog.recipe import Recipe, apply_settings
-from auricle.catalog.spec import Suite, Task
+from auricle.catalog.spec import HeldOut, Side, Suite, Task
 from auricle.data.clips import AudioSource, ClipTable
 from auricle.data.mixture import Crop, Mixture, MixturePart
 from auricle.data.shards import data_lock
-from auricle.data.tables import AskedClip, check_texts, collect_asked_clips, open_tables
+from auricle.data.tables import (
+    AskedClip,
+    check_texts,
+    collect_asked_clips,
+    hold_out,
+    open_tables,
+)
 from auricle.encoder.load import EncoderSpec, parse_encoder
 from auricle.errors import DataError, UserError
 from auricle.files import data_home
@@ -38,6 +44,8 @@ class RunOptions:
 
     out: Path = Path("runs")
     """Folder of all runs."""
+    evaluations: tuple[str, ...] = ()
+    """Suites or files of further questions."""
     seed: int | None = None
     """Seed of the draws and of the LALM's initial weights; None = the suite file's, or 42."""
     settings: tuple[str, ...] = ()
@@ -94,6 +102,8 @@ class Job:
     encode_budget_s: float
     threads: int
     """Threads of torch, here and in the encoder's process; they decide float rounding."""
+    sides: tuple[Side, ...] = ("train", "test")
+    """Whose shards are opened."""
 
     @property
     def total_draws(self) -> int:
@@ -110,6 +120,7 @@ class Data:
     tests: dict[str, tuple[ClipTable, list[AskedClip]]]
     texts: list[str]
     source: AudioSource
+    held_out: HeldOut | None = None
 
     def training_lock(self) -> dict[str, Any]:
         """What the LALM is trained on, by content; part of the run's identity."""
@@ -118,6 +129,7 @@ class Data:
                 "share": round(part.share, 12),
                 "prompt": part.task.prompt,
                 "field": part.task.train_field,
+                **self._held_out(),
                 **data_lock(part.table.shards, clips=len(part.table)),
             }
             for part in self.mixture.parts
@@ -142,12 +154,16 @@ class Data:
                 "metric": tasks[name].metric,
                 "num_classes": tasks[name].num_classes,
                 "separator": tasks[name].separator,
-                "field": tasks[name].test_field,
+                "field": tasks[name].train_field if self.held_out else tasks[name].test_field,
+                **self._held_out(),
                 "clips_expected": len(asked),
                 **data_lock(table.shards, clips=len(table)),
             }
             for name, (table, asked) in self.tests.items()
         }
+
+    def _held_out(self) -> dict[str, Any]:
+        return {"held_out": self.held_out.model_dump()} if self.held_out else {}
 
 
 def resolve(encoder: str, suite: str, options: RunOptions) -> Job:
@@ -157,9 +173,7 @@ def resolve(encoder: str, suite: str, options: RunOptions) -> Job:
         UserError: A name or value is not known; the text offers the nearest.
     """
     chosen = open_suite(suite)
-    recipe = apply_settings(chosen.recipe, options.settings)
-    if options.precision is not None:
-        recipe = apply_settings(recipe, [f"precision={options.precision}"])
+    recipe = with_settings(chosen.recipe, options)
     if options.workers is not None and options.workers < 0:
         raise UserError(f"--workers is {options.workers}; expected 0 or more.")
     device = choose_device(options.device)
@@ -185,7 +199,16 @@ def resolve(encoder: str, suite: str, options: RunOptions) -> Job:
         device=device,
         encode_budget_s=budget,
         threads=torch.get_num_threads(),
+        sides=("train",) if chosen.suite.held_out else ("train", "test"),
     )
+
+
+def with_settings(recipe: Recipe, options: RunOptions) -> Recipe:
+    """A recipe with what the user overrides."""
+    recipe = apply_settings(recipe, options.settings)
+    if options.precision is not None:
+        recipe = apply_settings(recipe, [f"precision={options.precision}"])
+    return recipe
 
 
 def first(*values: int | None) -> int:
@@ -221,9 +244,9 @@ def open_data(job: Job, progress: Progress) -> Data:
     Raises:
         DataError: Something is missing, damaged or lacks a field; problems are listed together.
     """
-    opened: dict[str, dict[str, ClipTable]] = {}
+    opened: dict[str, dict[str, ClipTable]] = {"train": {}, "test": {}}
     problems: list[str] = []
-    for side in ("train", "test"):
+    for side in job.sides:
         tasks = [task for task in job.tasks if task.expanded_shards(side)]
         try:
             opened[side] = open_tables(
@@ -234,9 +257,15 @@ def open_data(job: Job, progress: Progress) -> Data:
     if problems:
         raise DataError("\n".join(problems))
     parts, texts, tests = [], [], {}
+    held_out = job.suite.held_out
     for task in job.tasks:
         try:
             if train := opened["train"].get(task.name):
+                if held_out is not None:
+                    out = hold_out(task, train, share=held_out.share, most=held_out.most)
+                    asked = train.select(out)
+                    tests[task.name] = (asked, collect_asked_clips(task, asked, "train"))
+                    train = train.select(sorted({*range(len(train))} - {*out}))
                 texts += check_texts(task, train, "train")
                 parts.append(MixturePart(task, train, job.suite.shares[task.name]))
             if test := opened["test"].get(task.name):
@@ -245,7 +274,7 @@ def open_data(job: Job, progress: Progress) -> Data:
             problems.append(str(error))
     if problems:
         raise DataError("\n".join(problems))
-    if not parts:
+    if not parts and "train" in job.sides:
         raise DataError(
             f"No task of suite {job.suite.name} has train shards, so there is nothing to train on. "
             "Give it tasks with train_shards, or evaluate a finished run."
@@ -257,6 +286,7 @@ def open_data(job: Job, progress: Progress) -> Data:
         tests=tests,
         texts=texts,
         source=AudioSource([*opened["train"].values(), *opened["test"].values()]),
+        held_out=held_out,
     )
 
 

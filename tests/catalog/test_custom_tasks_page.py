@@ -25,7 +25,7 @@ def test_an_example_of_the_page_loads(tmp_path: Path, name: str, text: str) -> N
 
 def test_the_page_has_an_example_of_each_form() -> None:
     assert [name for name, _ in EXAMPLES] == [
-        *("birds.yaml", "mixed.yaml", "hidden.yaml", "train.yaml", "eval.yaml")
+        *("birds.yaml", "mixed.yaml", "birds-dev.yaml", "hidden.yaml", "train.yaml", "eval.yaml")
     ]
 
 

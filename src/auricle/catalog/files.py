@@ -175,6 +175,15 @@ def _from_xares(file: XaresFile, path: Path) -> LoadedSuite:
 def _loaded(suite: Suite, own: dict[str, Task]) -> LoadedSuite:
     base = base_recipe(suite)
     tasks = tuple(own.get(name) or get_task(name) for name in suite.tasks)
+    if suite.held_out is not None:
+        for task in tasks:
+            if not task.train_shards or task.metric is None:
+                lacking = "no train_shards" if not task.train_shards else "no metric"
+                raise CatalogError(
+                    f"Suite {suite.name} holds training clips out, but its task {task.name} has "
+                    f"{lacking}. Give it both, or leave it out."
+                )
+        tasks = tuple(task.only("train") for task in tasks)
     return LoadedSuite(suite=suite, tasks=tasks, base=base, recipe=base)
 
 

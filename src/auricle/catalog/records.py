@@ -47,4 +47,5 @@ def suite_record(suite: Suite) -> dict[str, Any]:
         "description": suite.description,
         "recipe": suite.recipe,
         "official": suite.official,
+        "held_out": suite.held_out.model_dump() if suite.held_out else None,
     }

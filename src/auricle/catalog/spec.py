@@ -128,6 +128,14 @@ class Task(_Spec):
         """The shards of one side, ``train`` or ``test``."""
         return self.expanded_train_shards if side == "train" else self.expanded_test_shards
 
+    def only(self, side: Side) -> Task:
+        """The task without the other side's shards, which then are neither fetched nor opened.
+
+        A synthetic task keeps them, because it is made whole.
+        """
+        other = "test_shards" if side == "train" else "train_shards"
+        return self if self.synthetic is not None else self.model_copy(update={other: []})
+
     def label_fields(self, side: str) -> tuple[str, ...]:
         """JSON fields in the order in which they are looked for, the fallbacks included."""
         listed = self.train_field if side == "train" else self.test_field
@@ -161,6 +169,15 @@ class Task(_Spec):
         )
 
 
+class HeldOut(_Spec):
+    """Which training clips of each task are kept out of training, to be asked instead."""
+
+    share: float = Field(default=0.1, gt=0, lt=1)
+    """Of the task's training clips."""
+    most: int = Field(default=500, gt=0)
+    """Clips of a task."""
+
+
 class Suite(_Spec):
     """Tasks that are measured together, with their sampling weights."""
 
@@ -176,8 +193,16 @@ class Suite(_Spec):
     training: Literal["apart", "reuse"] | None = None
     """How a hidden suite (``--eval``) is trained: one run per task, which is also what None means
     there, or not at all. A suite that is run as such trains its tasks together."""
+    held_out: HeldOut | None = None
+    """Ask a part of the training clips, which is kept out of training, and no test clips."""
     official: bool = False
     """Whether results on it may be called official."""
+
+    @model_validator(mode="after")
+    def _honest(self) -> Suite:
+        if self.official and self.held_out is not None:
+            raise ValueError("a suite that holds training clips out cannot be official")
+        return self
 
     @property
     def shares(self) -> dict[str, float]:

@@ -68,8 +68,11 @@ class ClipTable:
         self._ends = list(accumulate(len(index) for index in self.indexes))
         self._stems = [_stem(shard.name) for shard in self.shards]
         self._streams = _Descriptors()
+        self._chosen: list[tuple[int, int]] | None = None
 
     def __len__(self) -> int:
+        if self._chosen is not None:
+            return len(self._chosen)
         return self._ends[-1] if self._ends else 0
 
     @property
@@ -79,8 +82,16 @@ class ClipTable:
 
     def place(self, clip: int) -> tuple[int, int]:
         """Shard number and place in it."""
+        if self._chosen is not None:
+            return self._chosen[clip]
         shard = bisect_right(self._ends, clip)
         return shard, clip - (self._ends[shard - 1] if shard else 0)
+
+    def select(self, clips: Iterable[int]) -> ClipTable:
+        """Some of the clips, renumbered in the given order."""
+        part = ClipTable(self.shards, self.indexes)
+        part._chosen = [self.place(clip) for clip in clips]
+        return part
 
     def clip_id(self, clip: int) -> str:
         """``<shard path without suffix>/<key>``."""

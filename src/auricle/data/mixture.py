@@ -75,7 +75,7 @@ class Mixture:
         self.crop = crop
         self._key = stream_key("draws", seed)
         self._edges = np.cumsum([part.share for part in parts])
-        self._edges /= self._edges[-1]
+        self._edges /= self._edges[-1:]  # a mixture without parts has no draws
         self._undecodable: set[tuple[str, int]] = set()
         self._replaced: dict[tuple[int, int], int] = {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from auricle.catalog.spec import Task
@@ -86,14 +87,46 @@ def check_texts(task: Task, table: ClipTable, side: str) -> list[str]:
     return texts
 
 
-def collect_asked_clips(task: Task, table: ClipTable) -> list[AskedClip]:
-    """The clips that a task is tested on, without those known to be undecodable at the source."""
+def hold_out(task: Task, table: ClipTable, *, share: float, most: int) -> list[int]:
+    """The training clips of a task that are kept out of training, in the data's order.
+
+    They are those with the smallest SHA-256 of their ids, so neither the order of the shards nor
+    the machine nor a seed decides which.
+
+    Args:
+        task: The task.
+        table: All of its training clips.
+        share: How many of them, as a part; at least one.
+        most: How many at most.
+
+    Raises:
+        DataError: There are too few clips to train on some and ask others.
+    """
+    count = min(most, max(1, round(share * len(table))))
+    if count >= len(table):
+        raise DataError(
+            f"Task {task.name} has {len(table)} training clips, of which {count} would be held "
+            "out; some must remain to train on. Give it more clips, or a smaller share."
+        )
+    digests = [sha256(table.clip_id(clip).encode()).digest() for clip in range(len(table))]
+    return sorted(sorted(range(len(table)), key=digests.__getitem__)[:count])
+
+
+def collect_asked_clips(task: Task, table: ClipTable, side: str = "test") -> list[AskedClip]:
+    """The clips that a task is asked, without those known to be undecodable.
+
+    Args:
+        task: The task.
+        table: Its test clips, or the training clips that are held out.
+        side: Whose label field is the reference; of ``train``, clips without a readable header are
+            left out, as they are in training.
+    """
     known_bad = set(task.undecodable)
     clips = []
     for clip in range(len(table)):
         clip_id = table.clip_id(clip)
-        if clip_id not in known_bad:
-            references = tuple(texts_of(task, table, clip, "test"))
+        if clip_id not in known_bad and (side == "test" or table.readable(clip)):
+            references = tuple(texts_of(task, table, clip, side))
             prompt = prompt_at_test(task, table, clip)
             clips.append(AskedClip(clip, clip_id, prompt, references))
     return clips

@@ -207,7 +207,7 @@ def same_test(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) ->
     """Whether two manifests' test entries of a task ask the same clips and score them alike."""
     if one is None or other is None:
         return False
-    names = ["metric", "prompt", "field", "clips_expected"]
+    names = ["metric", "prompt", "field", "clips_expected", "held_out"]
     names += ["separator", "num_classes"] if one.get("metric") == MAP else []
     if any(one.get(name) != other.get(name) for name in names):
         return False

@@ -14,7 +14,7 @@ from auricle.runs.manifest import Manifest
 
 def describe_run(job: Job, data: Data, info: EncoderInfo, properties: Properties) -> Manifest:
     """The manifest of a run that starts now."""
-    mode = mode_of(job.recipe, job.base_recipe)
+    mode = mode_of(job.recipe, job.base_recipe) if data.held_out is None else "custom"
     return Manifest(
         suite=job.suite.name,
         mode=mode,
