@@ -111,8 +111,12 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole UTF-8 file atomically."""
-    write_bytes(path, text.encode())
+    """Write a whole UTF-8 file atomically.
+
+    Half of a surrogate pair, which a data set's JSON can hold and UTF-8 cannot, is written as its
+    JSON escape: read as JSON, it is the same text again.
+    """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -101,6 +101,17 @@ def test_a_task_of_the_catalog_says_how_its_file_is_scored(
     assert (report["metric"], report["raw"]) == ("mAP", pytest.approx(1.5 / 41))
 
 
+def test_texts_that_utf_8_cannot_hold_are_printed_as_json_all_the_same(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text(r'{"prediction": "\ud800", "references": ["\u0000 \ud800 \u2028"]}' + "\n")
+    assert execute(["score", str(path), "--metric", "accuracy", "--json"]) == 0
+    report = json.loads(capfdbinary.readouterr().out)
+    assert report["detail"]["outside_examples"] == ["\ud800"]
+    assert execute(["score", str(path), "--metric", "accuracy"]) == 0
+
+
 def test_a_sparse_interval_is_marked_and_its_weakness_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,7 +126,10 @@ def test_a_sparse_interval_is_marked_and_its_weakness_said(
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["nowhere.csv", "--metric", "mAP"], "There is no nowhere.csv. Give the folder of a run"),
+        (
+            ["nowhere.csv", "--metric", "mAP"],
+            "There is no file or folder nowhere.csv. Give the folder",
+        ),
         (["p.csv", "--metric", "mAP", "--task", "esc-50"], "Both --task and --metric were given"),
         ([".", "--metric", "mAP"], "is a folder, whose tasks say their metrics"),
         (["p.csv"], "p.csv is a file of answers: say how to score it"),

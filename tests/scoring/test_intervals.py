@@ -117,6 +117,13 @@ def test_the_interval_of_map_is_centred_on_the_estimate_less_its_bias():
     assert interval.centre == pytest.approx(result.raw, abs=0.02)
 
 
+def test_map_of_rare_classes_says_that_it_undercovers():
+    rng = np.random.default_rng(6)
+    assert interval_of(labelled(rng, 200, 1).tally, "x").note is None
+    # Eight classes, two labels a clip: 5 clips a class in expectation.
+    assert "classes have under 10 samples" in interval_of(labelled(rng, 20, 1).tally, "x").note
+
+
 def test_selected_clips_keep_their_map():
     result = labelled(np.random.default_rng(5), 30, 2)
     chosen = np.array([4, 2, 29])

@@ -37,7 +37,7 @@ def rank_command(
 
     board = rank_board(files, known_tasks=list_tasks())
     if as_json:
-        print_json(json.dumps(board, ensure_ascii=False))
+        print_json(json.dumps(board))
         return
     if table is not None:
         print(board_table(board).render(table), end="")

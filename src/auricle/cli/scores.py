@@ -54,9 +54,10 @@ def score_command(
 
     [bold]auricle score predictions_fsd50k.csv --task fsd50k[/]
     """
-    if not run.exists():
+    if not run.is_file() and not run.is_dir():
         raise UserError(
-            f"There is no {run}. Give the folder of a run, or a file of answers with --metric."
+            f"There is no file or folder {run}. Give the folder of a run, or a file of answers "
+            "with --metric."
         )
     from auricle.metrics.result import MetricOptions
 
@@ -114,7 +115,7 @@ def _score_file(
 
 def _print_metric(report: dict[str, Any], *, table: str | None, as_json: bool) -> int:
     if as_json:
-        print_json(json.dumps(report, ensure_ascii=False))
+        print_json(json.dumps(report))
         return 0
     from auricle.scoring.tables import metric_table
 
