@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -171,3 +172,16 @@ def test_every_module_says_what_it_is_for() -> None:
 
 if __name__ == "__main__":
     sys.exit(pytest.main([__file__]))
+
+
+def test_every_file_of_the_package_is_installed() -> None:
+    """A wheel holds the rooms' Python files, and of the rest what pyproject.toml names."""
+    settings = tomllib.loads(
+        (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    )
+    patterns = settings["tool"]["setuptools"]["package-data"]["auricle"]
+    named = {path for pattern in patterns for path in SOURCE.glob(pattern)}
+    rooms = {path.parent for path in SOURCE.rglob("__init__.py")}
+    files = {p for p in SOURCE.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+    code = {path for path in files if path.suffix == ".py" and path.parent in rooms}
+    assert files - code - named == set()

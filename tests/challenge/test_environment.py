@@ -34,7 +34,7 @@ def attempt(action):
     except BaseException as error:
         print("failed", error, file=sys.stderr)
 
-{code}
+exec(compile(open("setup.py").read(), "setup.py", "exec"))  # as setuptools' own backend does
 
 def build_wheel(folder, config=None, metadata=None):
     name = "evil-1.0-py3-none-any.whl"
@@ -75,7 +75,8 @@ def submission(tmp_path: Path, code: str, *, pth: bytes = b"", encoder: str = EN
     (folder / "encoder.py").write_text(encoder)
     if code or pth:
         (folder / "requirements.txt").write_text("./evil\n")
-        (folder / "evil" / "backend.py").write_text(BACKEND.format(code=code, pth=pth))
+        (folder / "evil" / "setup.py").write_text(code)
+        (folder / "evil" / "backend.py").write_text(BACKEND.format(pth=pth))
         (folder / "evil" / "pyproject.toml").write_text(PROJECT)
     return folder
 
@@ -123,6 +124,18 @@ attempt(lambda: os.kill({os.getpid()}, 9))
     assert "SECRET" not in log_of(folder)
     assert "root:" not in log_of(folder)
     assert freeze_environment(environment)["installed"] == {"evil": "1.0"}
+
+
+@pytest.mark.usefixtures("bubblewrap")
+@pytest.mark.parametrize("line", ["-r MACHINE/shards/labels.json", "-r /etc/shadow"])
+def test_requirements_cannot_name_the_machines_files(
+    line: str, tmp_path: Path, machine: Path
+) -> None:
+    """pip quotes the first line that it does not understand."""
+    folder = submission(tmp_path, "")
+    (folder / "requirements.txt").write_text(line.replace("MACHINE", str(machine)))
+    assert verdict_of(folder) is Verdict.ENVIRONMENT_FAILED
+    assert "No such file" in log_of(folder)
 
 
 @pytest.mark.usefixtures("bubblewrap")
@@ -217,3 +230,19 @@ def test_hashing_an_environment_follows_no_link_and_waits_for_no_pipe(tmp_path: 
     (folder / "venv" / "link").unlink()
     (folder / "venv" / "link").symlink_to("/etc/passwd")
     assert freeze_environment(environment)["sha256"] != before["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("says", "fraction"),
+    [("81559\n", 24e9 / (81559 << 20)), ("24564\n81559\n", 24e9 / (24564 << 20)), ("", None)],
+    ids=["a large card", "two cards", "no card"],
+)
+def test_a_large_card_is_cut_to_the_challenges_size(
+    says: str, fraction: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text(f"#!/bin/sh\nprintf '{says}'\n")
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    policy = encoder_policy(Environment(tmp_path, {}), tmp_path, gpu=True)
+    assert policy.gpu_memory_fraction == (None if fraction is None else pytest.approx(fraction))

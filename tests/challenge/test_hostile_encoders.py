@@ -107,6 +107,10 @@ ATTACKS: dict[str, Attack] = {
     "plants features": Attack(
         "attempt(lambda: open('MACHINE/features/store.bin', 'wb').write(b'x'))"
     ),
+    "plants a checkpoint": Attack(
+        "attempt(lambda: os.makedirs('MACHINE/runs/judged/checkpoints'))\n"
+        "attempt(lambda: open('MACHINE/runs/judged/final.safetensors', 'wb').write(b'x'))"
+    ),
     "patches the metrics": Attack(
         "attempt(lambda: open('MACHINE/metrics.py', 'a').write('evil'))\n"
         "attempt(lambda: __import__('auricle.metrics.text').metrics)\n"
@@ -223,6 +227,12 @@ ATTACKS: dict[str, Attack] = {
     "answers nonsense": Attack(
         "line = next(s for s in sockets() if s)\n"
         "line.sendall(struct.pack('>I', 9) + b'not json!'); time.sleep(60)",
+        Verdict.CONTRACT_BROKEN,
+    ),
+    "answers with a pickle": Attack(
+        "line = next(s for s in sockets() if s)\n"
+        "data = b\"cposix\\nsystem\\n(S'echo evil > MACHINE/metrics.py'\\ntR.\"\n"
+        "line.sendall(struct.pack('>I', len(data)) + data); time.sleep(60)",
         Verdict.CONTRACT_BROKEN,
     ),
     "answers with numbers of another size": Attack(

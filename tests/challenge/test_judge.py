@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from auricle.challenge.bundle import list_folder, write_archive
 from auricle.challenge.judge import JudgeOptions, judge
 from auricle.challenge.new import create_submission
-from auricle.challenge.receipt import is_unchanged
 from auricle.challenge.stages import Settings
 from auricle.challenge.verdicts import Verdict
 from auricle.challenge.verify import VerifyOptions
@@ -36,29 +34,8 @@ def options(tmp_path: Path) -> JudgeOptions:
     )
 
 
-def test_planted_results_are_never_read(tmp_path: Path, machine: Path) -> None:
-    team = tmp_path / "team"
-    create_submission(team)
-    planted = {"mean": 1.0, "tasks": {"synth-keyword": {"score": 1.0, "failure": None}}}
-    for name in (
-        *("scores.json", "runs/synth-keyword/encoder/scores.json", "features/store/0.bin"),
-        *("checkpoints/final.safetensors", "predictions/synth-keyword.jsonl"),
-    ):
-        (team / name).parent.mkdir(parents=True, exist_ok=True)
-        (team / name).write_text(json.dumps(planted))
-    found = judge(zipped(team), options=options(tmp_path))
-    assert found.accepted, [stage.message for stage in found.stages]
-    assert found.run == tmp_path / "judged"
-    assert found.scores is not None
-    score = found.scores["tasks"]["synth-keyword"]
-    assert score["score"] < 0.5  # two steps of training teach nothing
-    assert score["clips_scored"] == score["clips_expected"]
-    stored = json.loads((found.run / "scores.json").read_text())
-    assert stored["tasks"]["synth-keyword"]["score"] == score["score"]
-    receipt = json.loads((found.run / "receipt.json").read_text())
-    assert is_unchanged(receipt)
-    assert receipt["locks"]["sandbox"].startswith("bubblewrap")
-    assert receipt["stages"]["judged"] == "good"
+def test_a_judged_run_gets_a_folder_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "judged").mkdir()
     with pytest.raises(UserError, match="a judged run gets a folder of its own"):
         judge(tmp_path / "team.zip", options=options(tmp_path))
 

@@ -99,6 +99,6 @@ def test_adopting_writes_the_rest_and_touches_nothing(repository: Path) -> None:
     text = str(caught.value)
     for field in ("team", "members", "contact", "training_data", "parameters", "hardware"):
         assert f"submission.yaml, {field}" in text
-    assert "encoder" not in text
+    assert "submission.yaml, encoder" not in text
     with pytest.raises(UserError, match="there already"):
         adopt_repository(repository)

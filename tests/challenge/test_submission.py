@@ -101,6 +101,8 @@ def test_all_problems_are_told_at_once() -> None:
         ({"parameters": -1}, "greater than or equal to 0"),
         ({"parameters": 10**13}, "less than or equal to"),
         ({"arguments": [1]}, "arguments"),
+        ({"parameters": None}, "is empty; fill it in (how many numbers the encoder has)"),
+        ({"training_data": None}, "is empty; fill it in (a list of data sets)"),
     ],
 )
 def test_a_wrong_value_is_told_with_what_is_expected(

@@ -316,6 +316,13 @@ def test_groups_are_removed_when_the_locks_go() -> None:
     child.stdin.close()
 
 
+def test_a_gpus_locks_close_where_there_is_none() -> None:
+    given = policy(gpu=True, gpu_memory_fraction=0.25, tools=True)
+    code = "import os; print(os.environ['PYTORCH_CUDA_ALLOC_CONF'], os.path.exists('/etc/shadow'))"
+    with wrap(given) as lock:
+        assert said(lock, code) == "per_process_memory_fraction:0.2500 False"
+
+
 def test_without_a_sandbox_the_environment_is_still_clean() -> None:
     with wrap_without_sandbox(policy()) as lock:
         assert lock.description["sandbox"] == "none (--unsafe-no-sandbox)"
@@ -357,6 +364,8 @@ def test_a_group_counts_what_its_limits_are() -> None:
         limits = [p for p in group.folders["memory"].iterdir() if p.name in names]
         assert [int(path.read_text()) for path in limits] == [512 * MEBI]
         assert (group.folders["pids"] / "pids.max").read_text().strip() == "64"
+        quota = [group.folders["cpu"] / name for name in ("cpu.max", "cpu.cfs_quota_us")]
+        assert [p.read_text().split()[0] for p in quota if p.exists()] == ["50000"]
     finally:
         group.close()
     assert not group.folders["memory"].exists()

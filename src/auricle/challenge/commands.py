@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any
 
 from auricle.challenge.environment import Environment
 from auricle.challenge.processes import Bounds, Outcome, clean_environment, run_bounded
+from auricle.challenge.rules import CARD_BYTES
 from auricle.challenge.submission import Submission
 from auricle.challenge.verdicts import Problem, Verdict, shown
 from auricle.files import data_home, make_folder
@@ -83,8 +85,26 @@ def encoder_policy(
         environment=environment.variables,
         memory_bytes=memory_bytes,
         gpu=gpu,
+        gpu_memory_fraction=_card_fraction(_ask_driver()) if gpu else None,
         tools=gpu,  # what compiles kernels for a GPU needs a compiler
     )
+
+
+def _ask_driver() -> str:
+    """The memory of each card, in MiB, a line each; nothing where there is no driver."""
+    words = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        return subprocess.run(  # noqa: S603
+            words, capture_output=True, text=True, check=False, timeout=60
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def _card_fraction(said: str) -> float | None:
+    """The part of the smallest card that is the challenge's 24 GB: the same bound on any card."""
+    sizes = [int(line) << 20 for line in said.splitlines() if line.strip().isdigit()]
+    return min(1.0, CARD_BYTES / min(sizes)) if sizes else None
 
 
 def run_auricle(

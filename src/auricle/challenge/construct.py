@@ -25,9 +25,10 @@ def main() -> int:
     except BaseException as error:
         import traceback
 
-        if type(error).__module__ != "child":
+        if type(error).__module__ == "child":  # it says all in its sentence
+            sys.stderr.write(f"\n{type(error).__name__}: {error}\n")
+        else:
             traceback.print_exc()
-        sys.stderr.write(f"\n{type(error).__name__}: {error}\n")
         return 1
     number = sum(parameter.numel() for parameter in maker.encoder.parameters())
     sys.stdout.write("\n" + json.dumps({"num_parameters": number}) + "\n")

@@ -89,7 +89,8 @@ class Trial:
             return judged("environment", [error.problem])
         self.environment_facts = freeze_environment(self.environment)
         count = len(self.environment_facts["installed"])
-        return judged("environment", [], f"{count} packages installed; the encoder was constructed")
+        said = f"packages installed beside auricle's own: {count}; the encoder was constructed"
+        return judged("environment", [], said)
 
     def examine(self) -> Stage:
         """The contract stage: `auricle check`."""
@@ -213,7 +214,7 @@ class Trial:
             for task, score in scores["tasks"].items()
             if score.get("failure")
         ]
-        return judged(name, problems, f"{len(scores['tasks'])} tasks answered and scored"), scores
+        return judged(name, problems, f"answered and scored: {', '.join(scores['tasks'])}"), scores
 
     def _device(self) -> list[str]:
         return ["--device", self.settings.device]

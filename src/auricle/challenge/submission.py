@@ -279,6 +279,8 @@ def _explain(detail: ErrorDetails, value: Any) -> Problem:
             seen = seen[part]
         except (KeyError, IndexError, TypeError):
             break
+    if seen is None:
+        return _invalid(f"{said}: is empty; fill it in ({_purpose(str(place[-1]))}).")
     written = shown(json.dumps(seen, ensure_ascii=False, default=str), 60)
     expected = str(context.get("error") or detail["msg"])
     expected = expected.replace("Input should be", "it should be").replace("Value error, ", "")

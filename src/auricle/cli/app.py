@@ -80,7 +80,8 @@ def execute(arguments: Sequence[str]) -> int:
         )
         return _INTERRUPTED
     except typer.TyperException as error:  # a wrong option or argument
-        console.print(f"error: {_text_of(error)}", style="red", highlight=False, markup=False)
+        if text := _text_of(error):
+            console.print(f"error: {text}", style="red", highlight=False, markup=False)
         return 2
     except AuricleError as error:
         console.print(f"error: {error}", style="red", highlight=False, markup=False)
@@ -102,4 +103,6 @@ def execute(arguments: Sequence[str]) -> int:
 def _text_of(error: typer.TyperException) -> str:
     format_message = getattr(error, "format_message", None)
     text = str(format_message() if format_message else error)
+    if not text:  # no command was named: the help has been printed
+        return ""
     return f"{text if text.endswith(('.', '?')) else text + '.'} See --help."

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from auricle.cli.terminal import make_progress, print_json
+from auricle.errors import UserError
 
 if TYPE_CHECKING:
     from auricle.challenge.verdicts import Stage
@@ -62,7 +63,11 @@ def new_command(
         return
     for path in written:
         print(path)
-    print(f"next: edit {folder / 'submission.yaml'}, then: auricle pack {folder}")
+    if source is not None:
+        print(f"Try it: auricle check {folder}")
+    elif not adopt:
+        print(f"Put your model into {folder / 'encoder.py'}, then: auricle check {folder}")
+    print(f"Fill in {folder / 'submission.yaml'}, then: auricle pack {folder}")
 
 
 def pack_command(
@@ -83,6 +88,9 @@ def pack_command(
             print(f"left out: {', '.join(packed.left_out)}")
         if packed.archive:
             print(f"{packed.archive}   sha256 {packed.sha256}")
+            print("Hand this file in. What its judges will see: auricle verify, with its name.")
+        else:
+            print("not packed: mend what is named above, then give the same command again")
     return 0 if packed.archive else 3
 
 
@@ -90,20 +98,26 @@ def verify_command(
     archive: Path = typer.Argument(help="A submission's ZIP."),
     unsafe: bool = _UNSAFE,
     gpu: bool = _GPU,
+    receipt: Path | None = typer.Option(None, "--receipt", help="Write the receipt to this file."),
     as_json: bool = _JSON,
     quiet: bool = _QUIET,
 ) -> int:
     """Examine a stranger's submission, stage by stage, behind locks (exit code 3 if refused)."""
     from auricle.challenge.stages import Settings
     from auricle.challenge.verify import VerifyOptions, verify
+    from auricle.files import write_json
 
+    if receipt is not None and receipt.is_dir():
+        raise UserError(f"{receipt} is a folder; --receipt names the file to write.")
     options = VerifyOptions(sandbox=not unsafe, settings=Settings(gpu=gpu))
     found = verify(archive, options=options, progress=make_progress(quiet=quiet))
+    if receipt is not None:
+        write_json(receipt, found.receipt)
     if as_json:
         print_json(json.dumps(found.record(), ensure_ascii=False))
     else:
         _print_stages(found.stages)
-        print("accepted" if found.accepted else "refused")
+        _print_receipt(found.receipt)
     return 0 if found.accepted else 3
 
 
@@ -141,13 +155,25 @@ def judge_command(
         from auricle.cli.tables import print_scores
 
         print_scores(found.scores, title=f"{archive.name} on {suite}")
-    print("accepted" if found.accepted else "refused")
+    _print_receipt(found.receipt)
+    if found.run is not None:
+        print(f"kept with its receipt: {found.run}")
     return 0 if found.accepted else 3
 
 
 def _print_stages(stages: Sequence[Stage]) -> None:
     from auricle.cli.tables import print_rows
 
-    marks = {True: "good", False: "FAILED", None: "not reached"}
-    rows = [[s.name, marks[s.passed], str(s.verdict), s.message] for s in stages]
-    print_rows(["stage", "", "verdict", "what to do"], rows)
+    rows = [[stage.name, str(stage.verdict), stage.message] for stage in stages]
+    print_rows(["stage", "verdict", "what was found, what to do"], rows)
+
+
+def _print_receipt(receipt: Mapping[str, Any]) -> None:
+    locks = receipt["locks"]
+    print(f"sha256 {receipt['archive_sha256']}, examined {receipt['time']}")
+    if locks:
+        print(
+            f"locks: {locks['sandbox']}; limits: {locks['limits']}; "
+            f"system calls: {locks['system_calls']}"
+        )
+    print("accepted" if receipt["accepted"] else "refused")

@@ -14,7 +14,7 @@ The contract, all of it:
   7. Weights lie beside this file (find them by ``Path(__file__).parent``) or are fetched by this
      code in ``__init__``; while it is judged there is no network, only what was fetched before.
 
-Try it:  auricle check encoder.py      Pack it:  auricle pack .
+Try it:  auricle check .      Pack it:  auricle pack .
 """
 
 from __future__ import annotations

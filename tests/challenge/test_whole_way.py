@@ -1,0 +1,80 @@
+"""A submission's whole way through the command line: from the template to the public board.
+
+The judged run is one synthetic task with thirty steps of training: the way is tried, not the score.
+The submission also brings results of its own, at every place where a run would keep them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from auricle.challenge.archive import extract_archive
+from auricle.challenge.bundle import list_folder, write_archive
+from auricle.challenge.receipt import is_unchanged
+from commands import auricle
+
+PLANTED = (
+    *("scores.json", "runs/synth-keyword/encoder/scores.json", "features/store/0.bin"),
+    *("checkpoints/final.safetensors", "predictions/synth-keyword.jsonl"),
+)
+
+
+def plant(folder: Path) -> None:
+    task = {"score": 1.0, "raw": 1.0, "failure": None}
+    for name in PLANTED:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(json.dumps({"mean": 1.0, "tasks": {"synth-keyword": task}}))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("bubblewrap", "machine")
+def test_from_the_template_to_the_board(tmp_path: Path, shared_home: Path) -> None:
+    team, archive, judged = (tmp_path / name for name in ("owls", "owls.zip", "judged"))
+
+    said = auricle("new", team, home=shared_home).stdout
+    assert f"auricle check {team}" in said
+    declaration = (team / "submission.yaml").read_text()
+    (team / "submission.yaml").write_text(declaration.replace("My Team", "Night Owls"))
+    plant(team)
+    (team / ".env").write_text("TOKEN=secret")
+    assert "keeps the contract" in auricle("check", team, home=shared_home).stdout
+
+    said = auricle("pack", team, home=shared_home).stdout
+    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+    assert f"{archive}   sha256 {sha256}" in said
+    assert "left out: .env" in said
+    write_archive(team, list_folder(team).files, tmp_path / "again.zip")
+    assert (tmp_path / "again.zip").read_bytes() == archive.read_bytes()
+    packed = {entry.name for entry in extract_archive(archive, tmp_path / "unpacked")}
+    assert {"encoder.py", "MANIFEST.json", *PLANTED} <= packed
+
+    paper = tmp_path / "receipt.json"
+    said = auricle("verify", archive, "--receipt", paper, home=shared_home).stdout
+    assert said.splitlines()[-1] == "accepted"
+    receipt = json.loads(paper.read_text())
+    assert is_unchanged(receipt)
+    assert receipt["archive_sha256"] == sha256
+    assert receipt["locks"]["sandbox"].startswith("bubblewrap")
+    assert receipt["stages"]["smoke"] == "good"
+
+    words = ("--suite", "synth-keyword", "--set", "train.steps=30", "--out", judged, "--json")
+    done = auricle("challenge", "judge", archive, *words, home=shared_home)
+    record = json.loads(done.stdout)
+    assert record["accepted"]
+    assert [stage["name"] for stage in record["stages"]][-2:] == ["smoke", "judged"]
+    score = record["scores"]["tasks"]["synth-keyword"]
+    assert score["clips_scored"] == score["clips_expected"] > 0
+    assert score["score"] < 0.5  # thirty steps teach little
+    assert json.loads((judged / "scores.json").read_text())["tasks"]["synth-keyword"] == score
+    assert is_unchanged(json.loads((judged / "receipt.json").read_text()))
+
+    site = tmp_path / "site"
+    auricle("board", "build", "--run", judged, "--no-published", "--out", site, home=shared_home)
+    (table,) = site.glob("synth-keyword-track-?.json")
+    (row,) = json.loads(table.read_text())["rows"]
+    assert row["team"] == "Night Owls"
+    assert "Night Owls" in (site / table.name.replace(".json", ".html")).read_text()
