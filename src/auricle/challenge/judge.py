@@ -90,6 +90,7 @@ def judge(archive: Path, *, options: JudgeOptions, progress: Progress | None = N
             return Judgement(tuple(found.stages), found.receipt, None, None)
         words = ["--seed", str(options.seed)]
         words += [word for each in options.settings for word in ("--set", each)]
+        progress.message(f"how far the run is: {examination.workplace.logs / 'judged.err'}")
         with progress.stage(f"judging on {options.suite}", 1, "runs") as stage:
             run_stage, scores = examination.trial.run(
                 "judged", options.suite, words, limit_s=options.limit_s
