@@ -7,7 +7,7 @@ answers by `generate`, once for each reference of a clip. Nothing here imports a
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,42 +40,71 @@ def make_encoder() -> nn.Module:
         return nn.TransformerEncoder(layer, 12).eval().requires_grad_(requires_grad=False)
 
 
-def save_decoder(folder: Path, *, layers: int = 30, positions: int = 8192) -> None:
-    """SmolLM2-135M's shape with random weights, in transformers' format."""
+SMOLLM2_135M: dict[str, Any] = {
+    "vocab_size": 49152,
+    "hidden_size": HIDDEN,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "max_position_embeddings": 8192,
+    "rms_norm_eps": 1e-5,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 100000.0},
+}
+
+
+def save_decoder(
+    folder: Path,
+    *,
+    shape: Mapping[str, Any] = SMOLLM2_135M,
+    values: Mapping[str, Tensor] | None = None,
+) -> None:
+    """A Llama in transformers' format, with random weights where no values are given."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    config = LlamaConfig(
-        vocab_size=49152,
-        hidden_size=HIDDEN,
-        intermediate_size=1536,
-        num_hidden_layers=layers,
-        num_attention_heads=9,
-        num_key_value_heads=3,
-        max_position_embeddings=positions,
-        tie_word_embeddings=True,
-        rms_norm_eps=1e-5,
-        bos_token_id=0,
-        eos_token_id=0,
-        rope_parameters={"rope_type": "default", "rope_theta": 100000.0},
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    config = LlamaConfig(**shape, tie_word_embeddings=True, bos_token_id=0, eos_token_id=0)
+    model = LlamaForCausalLM(config)
+    if values is not None:
+        own = model.state_dict()
+        own.update({name: value for name, value in values.items() if name in own})
+        own["lm_head.weight"] = own["model.embed_tokens.weight"]
+        model.load_state_dict(own)
+    model.save_pretrained(folder)
 
 
 class PlainLALM:
-    """Projector and decoder, trained and asked in the obvious way."""
+    """Encoder, projector and decoder, trained and asked in the obvious way."""
 
-    def __init__(
-        self, decoder: Path, *, dropout: float, adapter: Path | None = None, width: int = WIDTH
+    def __init__(  # noqa: PLR0913
+        self,
+        decoder: Path,
+        *,
+        encoder: nn.Module | None = None,
+        dropout: float = 0.0,
+        adapter: Path | None = None,
+        lora: bool = True,
+        concat: int = 1,
+        width: int = WIDTH,
+        device: str = "cpu",
     ) -> None:
-        """Load the decoder and add adapters, with the values of a saved adapter if one is given."""
+        """Load the decoder and add adapters, with the values of a saved adapter if one is given.
+
+        Without `lora` all of the decoder trains. `concat` frames make one position. Without an
+        encoder frames are taken as features.
+        """
         from peft import LoraConfig, PeftModel, get_peft_model
         from transformers import AutoModelForCausalLM
 
+        self.device = torch.device(device)
+        self.encoder = None if encoder is None else encoder.to(device)
+        self.concat = concat
         model = AutoModelForCausalLM.from_pretrained(decoder, dtype=torch.float32)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if adapter is not None:
-                self.model: Any = PeftModel.from_pretrained(model, adapter, is_trainable=True)
+            if not lora:
+                self.model: Any = model
+            elif adapter is not None:
+                self.model = PeftModel.from_pretrained(model, adapter, is_trainable=True)
             else:
                 self.model = get_peft_model(
                     model,
@@ -83,37 +112,49 @@ class PlainLALM:
                         r=8, lora_alpha=32, lora_dropout=dropout, target_modules="all-linear"
                     ),
                 )
-        self.model.train()
-        hidden = model.config.hidden_size
-        self.projector = nn.Linear(width, hidden)
-        matrices = [p for p in self.model.parameters() if p.requires_grad]
+        self.model.train().to(device)
+        self.projector = nn.Linear(width * concat, model.config.hidden_size).to(device)
+        trained = [*self.projector.parameters(), *self.model.parameters()]
+        self.trained = [p for p in trained if p.requires_grad]
         groups = [
-            {"params": [*matrices, self.projector.weight], "weight_decay": 0.01},
-            {"params": [self.projector.bias], "weight_decay": 0.0},
+            {"params": [p for p in self.trained if p.dim() > 1], "weight_decay": 0.01},
+            {"params": [p for p in self.trained if p.dim() == 1], "weight_decay": 0.0},
         ]
-        self.trained = [p for group in groups for p in group["params"]]
         self.optimiser = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.999), eps=1e-8)
 
-    def step(self, batch: Sequence[Sample], encoder: nn.Module | None, *, rate: float) -> float:
-        """One training step; without an encoder the frames are taken as features."""
-        embed = self.model.get_input_embeddings()
-        frames = nn.utils.rnn.pad_sequence([s.frames for s in batch], batch_first=True)
-        if encoder is not None:
+    @torch.no_grad()
+    def set_projector(self, weight: Tensor, bias: Tensor) -> None:
+        """Overwrite the projector."""
+        self.projector.weight.copy_(weight)
+        self.projector.bias.copy_(bias)
+
+    def hear(self, frames: Sequence[Tensor]) -> list[Tensor]:
+        """Each clip's projected positions."""
+        padded = nn.utils.rnn.pad_sequence(list(frames), batch_first=True).to(self.device)
+        if self.encoder is not None:
             with torch.no_grad():
-                frames = encoder(frames)
-        audio = self.projector(frames)
+                padded = self.encoder(padded)
+        padded = nn.functional.pad(padded, (0, 0, 0, -padded.shape[1] % self.concat))
+        audio = self.projector(padded.unflatten(1, (-1, self.concat)).flatten(2))
+        return [row[: -(-len(f) // self.concat)] for row, f in zip(audio, frames, strict=True)]
+
+    def step(self, batch: Sequence[Sample], *, rate: float) -> float:
+        """One training step."""
+        embed = self.model.get_input_embeddings()
         rows, labels = [], []
-        for sample, item in zip(batch, audio, strict=True):
-            ids = torch.tensor(sample.prompt + sample.target)
-            length = len(sample.frames)
-            rows.append(torch.cat([item[:length], embed(ids)]))
-            unlabelled = [-100] * (length + len(sample.prompt))
-            labels.append(torch.tensor([*unlabelled, *sample.target]))
+        for sample, audio in zip(batch, self.hear([s.frames for s in batch]), strict=True):
+            ids = torch.tensor(sample.prompt + sample.target, device=self.device)
+            rows.append(torch.cat([audio, embed(ids)]))
+            unlabelled = [-100] * (len(audio) + len(sample.prompt))
+            labels.append(torch.tensor([*unlabelled, *sample.target], device=self.device))
         inputs = nn.utils.rnn.pad_sequence(rows, batch_first=True)
         mask = nn.utils.rnn.pad_sequence([torch.ones(len(r)) for r in rows], batch_first=True)
         targets = nn.utils.rnn.pad_sequence(labels, batch_first=True, padding_value=-100)
         loss = self.model(
-            inputs_embeds=inputs, attention_mask=mask.long(), labels=targets, use_cache=False
+            inputs_embeds=inputs,
+            attention_mask=mask.long().to(self.device),
+            labels=targets,
+            use_cache=False,
         ).loss
         loss.backward()
         nn.utils.clip_grad_norm_(self.trained, 1.0)
@@ -129,7 +170,9 @@ class PlainLALM:
         frames: Sequence[Tensor],
         prompts: Sequence[tuple[int, ...]],
         limits: Sequence[int],
-        encoder: nn.Module | None,
+        *,
+        eos_id: int,
+        penalty: float,
     ) -> list[list[int]]:
         """Answer a batch with `generate`, padded on the left; row j is ended at ``limits[j]``."""
         from transformers import StoppingCriteria, StoppingCriteriaList
@@ -138,17 +181,13 @@ class PlainLALM:
             """Each row ends at its own length, as if it had said EOS there."""
 
             def __call__(self, ids: Tensor, scores: Tensor, **kwargs: object) -> Tensor:
-                return torch.tensor(limits) <= ids.shape[1]
+                return torch.tensor(limits, device=ids.device) <= ids.shape[1]
 
         self.model.eval()
         embed = self.model.get_input_embeddings()
-        padded = nn.utils.rnn.pad_sequence(list(frames), batch_first=True)
-        if encoder is not None:
-            padded = encoder(padded)
-        audio = self.projector(padded)
         rows = [
-            torch.cat([item[: len(f)], embed(torch.tensor(p))])
-            for item, f, p in zip(audio, frames, prompts, strict=True)
+            torch.cat([audio, embed(torch.tensor(prompt, device=self.device))])
+            for audio, prompt in zip(self.hear(frames), prompts, strict=True)
         ]
         width = max(len(row) for row in rows)
         inputs = torch.stack([nn.functional.pad(r, (0, 0, width - len(r), 0)) for r in rows])
@@ -159,12 +198,13 @@ class PlainLALM:
             warnings.simplefilter("ignore")
             ids = self.model.generate(
                 inputs_embeds=inputs,
-                attention_mask=mask.long(),
+                attention_mask=mask.long().to(self.device),
                 do_sample=False,
                 max_new_tokens=max(limits),
-                repetition_penalty=1.05,
-                pad_token_id=0,
-                eos_token_id=-1,
+                repetition_penalty=penalty,
+                pad_token_id=eos_id,
+                eos_token_id=eos_id,
                 stopping_criteria=StoppingCriteriaList([Ended()]),
             )
-        return [row[:limit] for row, limit in zip(ids.tolist(), limits, strict=True)]
+        answers = [row[:limit] for row, limit in zip(ids.tolist(), limits, strict=True)]
+        return [a[: a.index(eos_id)] if eos_id in a else a for a in answers]

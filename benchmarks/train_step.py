@@ -1,7 +1,7 @@
 """The training step: ours against the plain baseline, on the same batches in turn.
 
     python benchmarks/train_step.py [--seconds 10] [--steps 20] [--precision float32]
-                                    [--dropout 0] [--threads 1] [--pairs 5]
+                                    [--dropout 0] [--threads 1] [--pairs 5] [--device cpu]
 
 SmolLM2-135M's shape with random weights, a 12-layer 768-wide encoder, clips of equal length at 25
 frames a second, batch 4, official recipe. Both train from the same weights on the same batches:
@@ -19,7 +19,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -84,28 +83,23 @@ def samples(seconds: float, count: int) -> list[plain.Sample]:
 class Ours:
     """The steps as `auricle.lalm.train.Trainer` does them, with features at hand."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, device: str) -> None:
         self.recipe = recipe
         no_tokens: Any = None  # only a mini decoder asks for them
-        self.lalm: LALM = build_lalm(recipe, tokens=no_tokens, feature_dim=plain.WIDTH, seed=1)
+        self.lalm: LALM = build_lalm(
+            recipe, tokens=no_tokens, feature_dim=plain.WIDTH, seed=1, device=device
+        )
         self.optimiser = Optimiser(self.lalm.pieces(), train=recipe.train)
 
     def step(self, batch: list[plain.Sample], features: list[torch.Tensor], number: int) -> float:
         """One training step."""
         examples = [Example(0, s.name, 0.0, s.prompt, s.target) for s in batch]
-        packed = pack(examples, features, concat=1)
+        packed = pack(examples, features, concat=1).to(self.lalm.device)
         seed = number if self.recipe.lora is not None and self.recipe.lora.dropout else None
         loss = self.lalm.loss(packed, dropout_seed=seed)
         loss.backward()
         self.optimiser.step(number)
         return float(loss.item())
-
-
-def timed(work: Any) -> tuple[float, float, Any]:
-    """CPU seconds, wall seconds, result."""
-    cpu, wall = time.process_time(), time.perf_counter()
-    result = work()
-    return time.process_time() - cpu, time.perf_counter() - wall, result
 
 
 def model_flops(rows: int, labelled: int) -> float:
@@ -124,47 +118,55 @@ def compare(arguments: argparse.Namespace, decoder: Path, adapter: Path) -> dict
     """Alternate both sides on the same batches."""
     recipe = recipe_of(decoder, arguments)
     torch.manual_seed(0)
-    encoder = plain.make_encoder()
-    ours = Ours(recipe)
+    encoder = plain.make_encoder().to(arguments.device)
+    ours = Ours(recipe, arguments.device)
     start = values(ours.lalm.pieces())
     save_adapter(adapter, start, LoraSettings(8, 32, arguments.dropout))
-    theirs = plain.PlainLALM(decoder, dropout=arguments.dropout, adapter=adapter)
-    with torch.no_grad():
-        theirs.projector.weight.copy_(start["projector.weight"])
-        theirs.projector.bias.copy_(start["projector.bias"])
+    theirs = plain.PlainLALM(
+        decoder,
+        encoder=encoder,
+        dropout=arguments.dropout,
+        adapter=adapter,
+        device=arguments.device,
+    )
+    theirs.set_projector(start["projector.weight"], start["projector.bias"])
     clips = samples(arguments.seconds, BATCH * arguments.steps)
     rows: list[dict[str, float]] = []
     worst = 0.0
     for number in range(arguments.steps):
         batch = clips[BATCH * number : BATCH * (number + 1)]
         rate = learning_rate(number, train=recipe.train)
+        frames = torch.stack([s.frames for s in batch]).to(arguments.device)
         with torch.no_grad():
-            encode_cpu, _, encoded = timed(
-                lambda batch=batch: encoder(torch.stack([s.frames for s in batch]))
-            )
+            encode = machine.timed(lambda frames=frames: encoder(frames), device=arguments.device)
+        features = list(encode.result.cpu())
         sides = {
-            "plain": lambda batch=batch, rate=rate: theirs.step(batch, encoder, rate=rate),
-            "ours": lambda batch=batch, encoded=encoded, number=number: ours.step(
-                batch, list(encoded), number
+            "plain": lambda batch=batch, rate=rate: theirs.step(batch, rate=rate),
+            "ours": lambda batch=batch, features=features, number=number: ours.step(
+                batch, features, number
             ),
         }
-        row = {"encode_cpu": encode_cpu}
+        row = {"encode_cpu": encode.cpu_s, "encode_wall": encode.wall_s}
         losses = {}
         for name in ("plain", "ours") if number % 2 else ("ours", "plain"):
-            row[f"{name}_cpu"], row[f"{name}_wall"], losses[name] = timed(sides[name])
+            done = machine.timed(sides[name], device=arguments.device)
+            row |= {f"{name}_cpu": done.cpu_s, f"{name}_wall": done.wall_s}
+            losses[name] = done.result
         worst = max(worst, abs(losses["plain"] - losses["ours"]))
         if 1 <= number <= arguments.pairs:
             rows.append(row)
         print(f"step {number}: {losses} {row}", file=sys.stderr, flush=True)
     median = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
+    unit = "cpu" if arguments.device == "cpu" else "wall"
+    whole, encode, own = f"plain_{unit}", f"encode_{unit}", f"ours_{unit}"
     ratios = {
-        "ratio_with_encoder": [r["plain_cpu"] / r["ours_cpu"] for r in rows],
-        "ratio_without_encoder": [(r["plain_cpu"] - r["encode_cpu"]) / r["ours_cpu"] for r in rows],
+        "ratio_with_encoder": [r[whole] / r[own] for r in rows],
+        "ratio_without_encoder": [(r[whole] - r[encode]) / r[own] for r in rows],
     }
     labelled = statistics.mean(len(s.target) for s in clips) * BATCH
     length = statistics.mean(len(s.frames) + len(s.prompt) + len(s.target) - 1 for s in clips)
     dtype = torch.bfloat16 if arguments.precision == "bf16" else torch.float32
-    peak = machine.measure(dtype)
+    peak = machine.measure(dtype, arguments.device)
     flops = model_flops(round(length * BATCH), round(labelled))
     return {
         **median,
@@ -173,27 +175,23 @@ def compare(arguments: argparse.Namespace, decoder: Path, adapter: Path) -> dict
         "peak_gflops": peak.flops / 1e9,
         "copy_gb_per_s": peak.bytes_per_s / 1e9,
         "least_gflop": flops / 1e9,
-        "roofline_share": flops / peak.flops / median["ours_cpu"],
+        "roofline_share": flops / peak.flops / median[own],
     }
 
 
 def remember(arguments: argparse.Namespace, decoder: Path) -> float:
-    """Rise of this process's resident peak over three steps of one side, in MB."""
+    """Rise of this process's peak memory over three steps of one side, in MB."""
     clips = samples(arguments.seconds, BATCH * 3)
     batches = [clips[BATCH * i : BATCH * (i + 1)] for i in range(3)]
     if arguments.memory_of == "ours":
-        ours = Ours(recipe_of(decoder, arguments))
+        ours = Ours(recipe_of(decoder, arguments), arguments.device)
         steps = [
             lambda i=i, b=b: ours.step(b, [s.frames for s in b], i) for i, b in enumerate(batches)
         ]
     else:
-        theirs = plain.PlainLALM(decoder, dropout=arguments.dropout)
-        steps = [lambda b=b: theirs.step(b, None, rate=1e-4) for b in batches]
-    machine.reset_peak_memory()
-    before, _ = machine.memory_mb()
-    for step in steps:
-        step()
-    return machine.memory_mb()[1] - before
+        theirs = plain.PlainLALM(decoder, dropout=arguments.dropout, device=arguments.device)
+        steps = [lambda b=b: theirs.step(b, rate=1e-4) for b in batches]
+    return machine.timed(lambda: [step() for step in steps], device=arguments.device).memory_mb
 
 
 def main() -> None:
@@ -205,6 +203,8 @@ def main() -> None:
     parser.add_argument("--precision", choices=("float32", "bf16"), default="float32")
     parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON instead")
     parser.add_argument("--memory-of", choices=("ours", "plain"))
     parser.add_argument("--decoder", type=Path)
     arguments = parser.parse_args()
@@ -223,6 +223,9 @@ def main() -> None:
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             memory[side] = json.loads(done.stdout)
         found = compare(arguments, decoder, Path(folder) / "adapter")
+    if arguments.json:
+        print(json.dumps({**found, "memory_mb": memory}))
+        return
     show(arguments, found, memory)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import chain
+
 import pytest
 import torch
 from lalm_material import DIM
@@ -79,6 +82,24 @@ def test_answers_do_not_depend_on_the_rest_of_the_chunk(make_recipe, tokens, mat
     assert [answerer.answer([q])[0] for q in questions] == together
     assert answerer.answer(questions[::-1]) == together[::-1]
     assert answerer.answer([]) == []
+
+
+def test_questions_that_wait_for_a_slot_answer_the_same(make_recipe, tokens, material):
+    recipe = make_recipe(answer__repetition_penalty=1.3, answer__max_new_tokens=15)
+    lean, _ = pair(recipe, tokens)
+    lean.set_precision(torch.float64)
+    questions = questions_of(material, 24)
+    rows = [lean.positions(q.features).detach() for q in questions]
+    prompts = [tokens.encode(q.prompt) for q in questions]
+    longest = max(len(row) + len(prompt) for row, prompt in zip(rows, prompts, strict=True))
+    whole = Generator(lean.decoder)
+    said = Counter(chain(*whole.generate(rows, prompts, Settings(tokens.eos_id, 15, 1.3))))
+    settings = Settings(said.most_common(1)[0][0], 15, 1.3)  # so that many answers end early
+    together = whole.generate(rows, prompts, settings)
+    assert len({len(answer) for answer in together}) > 2, "slots should become free one by one"
+    for slots in (0, 1, 5):
+        few = Generator(lean.decoder, cache_positions=slots * (longest + 15))
+        assert few.generate(rows, prompts, settings) == together
 
 
 def test_same_chunk_same_answers_in_float32_and_bf16(make_recipe, tokens, material):

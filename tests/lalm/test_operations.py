@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from auricle.lalm.matmul import multiply
+from auricle.lalm.matmul import Packed, multiply
 from auricle.lalm.operations import Adapters, Dropout, Group, linear, rotate
 from auricle.lalm.sources import Gated, Normed, Plain
 
@@ -110,3 +110,18 @@ def test_multiply_is_the_matrix_product_for_any_strides(shape):
         for b in (right, turned):
             assert torch.allclose(multiply(a, b), expected, atol=1e-3, rtol=1e-5)
     assert torch.equal(multiply(left, right), multiply(left, right))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_packed_matrix_gives_the_product_for_any_number_of_rows(dtype):
+    torch.manual_seed(0)
+    tolerance = {torch.float32: 1e-4, torch.bfloat16: 1.0, torch.float64: 1e-10}[dtype]
+    for outputs, inputs in ((30, 20), (640, 512)):
+        weight = torch.randn(outputs, inputs).to(dtype)
+        packed = Packed(weight)
+        for rows in (1, 3, 64, 70):
+            x = torch.randn(inputs, rows).to(dtype).t()
+            found = packed.multiply(x)
+            assert found.dtype is dtype
+            assert torch.allclose(found.double(), x.double() @ weight.double().t(), atol=tolerance)
+            assert torch.equal(found, packed.multiply(x))

@@ -113,7 +113,8 @@ class GenericDecoder(nn.Module):
             x[at, width - len(row) :] = row
             mask[at, width - len(row) :] = 1
         self.decoder.eval()
-        past, said, columns, vocabulary = None, None, [], 0
+        past, columns, vocabulary = None, [], 0
+        said = mask.new_zeros(len(rows), 0)
         positions = (mask.cumsum(1) - 1).clamp_(min=0)
         ended = torch.zeros(len(rows), dtype=torch.bool, device=device)
         for _ in range(settings.max_new_tokens):
@@ -128,15 +129,14 @@ class GenericDecoder(nn.Module):
                 )
             logits, past = out.logits[:, -1].to(embed.weight.dtype), out.past_key_values
             vocabulary = logits.shape[1]
-            if said is None:
-                said = torch.zeros_like(logits, dtype=torch.bool)
             chosen = choose(logits, said, settings.repetition_penalty)
             columns.append(chosen)
+            said = torch.cat([said, chosen.clamp(max=vocabulary - 1)[:, None]], 1)
             ended |= chosen == settings.eos_id
             if ended.all():
                 break
             x, positions = (
-                embed(chosen.clamp(max=logits.shape[1] - 1))[:, None],
+                embed(said[:, -1:]),
                 positions[:, -1:] + 1,
             )
             mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from auricle.errors import TrainingError
 
+NOTHING = -1
+"""Where a row of generated tokens holds none yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -24,23 +27,25 @@ def choose(logits: Tensor, said: Tensor, penalty: float) -> Tensor:
     """The likeliest token of each row; ties go to the lowest number.
 
     Args:
-        logits: ``[rows, vocabulary]``.
-        said: True where a row has generated the token before: bool, the same shape; the chosen
-            tokens are added.
+        logits: ``[rows, vocabulary]``; overwritten where tokens were said.
+        said: What each row has generated before, from the left, `NOTHING` after it: int64
+            ``[rows, n]``.
         penalty: Positive logits of such tokens are divided by it, negative ones multiplied
             (Keskar et al., 2019, "CTRL"), prompt and audio left out.
 
     Returns:
         int64 ``[rows]``; the size of the vocabulary where logits are not numbers.
     """
-    if penalty != 1:
-        lowered = torch.where(logits < 0, logits * penalty, logits / penalty)
-        logits = torch.where(said, lowered, logits)
-    best = logits == logits.amax(1, keepdim=True)
-    numbers = torch.arange(logits.shape[1], device=logits.device)
-    chosen = torch.where(best, numbers, logits.shape[1]).amin(1)
-    said.scatter_(1, chosen[:, None].clamp(max=logits.shape[1] - 1), True)
-    return chosen
+    if penalty != 1 and said.shape[1]:
+        first = said[:, :1]
+        # A row's first token stands in for what it has not said yet, so that every place of a row
+        # writes the same value for the same token.
+        places = torch.where(said == NOTHING, first, said).clamp(min=0)
+        values = logits.gather(1, places)
+        lowered = torch.where(values < 0, values * penalty, values / penalty)
+        logits.scatter_(1, places, torch.where(first == NOTHING, values, lowered))
+    best, chosen = logits.max(1)
+    return torch.where(best.isnan(), logits.shape[1], chosen)
 
 
 def check_tokens(chosen: Sequence[int], questions: Sequence[int], vocabulary: int) -> None:

@@ -23,6 +23,8 @@ _WORTH_MULTIPLY_ADDS = 1_500_000
 # MKL (without this the mini recipe was slower than through MKL alone, docs/log.md).
 ROUND_ROWS = 64
 _MULTIPLE = 8
+# A smaller matrix stays in the cache as it is.
+_WORTH_PACKING = 2**18
 
 
 @functools.cache
@@ -52,6 +54,34 @@ def multiply(left: Tensor, right: Tensor) -> Tensor:
         if operator is not None:
             return operator(_dense(left), _dense(right).t(), None, "none", [], "")
     return left @ right
+
+
+class Packed:
+    """A matrix for many products, laid out once as the fastest library wants it.
+
+    Its products take any number of rows: the layout is chosen once, not for each shape.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        """Lay out.
+
+        Args:
+            weight: ``[m, k]``; not changed afterwards.
+        """
+        operator = _onednn() if weight.device.type == "cpu" else None
+        fits = weight.dtype is torch.float32 or (
+            weight.dtype is torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        )
+        self._operator = operator if fits and weight.numel() >= _WORTH_PACKING else None
+        self._weight = weight
+        if self._operator is not None:
+            self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), None)
+
+    def multiply(self, left: Tensor) -> Tensor:
+        """``left [n, k]`` times the transposed matrix: ``[n, m]``, in the matrix' dtype."""
+        if self._operator is None:
+            return multiply(left, self._weight.t())
+        return self._operator(left.contiguous(), self._weight, None, "none", [], "")
 
 
 def _dense(x: Tensor) -> Tensor:
