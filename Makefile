@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # Short demos and tests keep their data here, apart from the user's own data home.
 SCRATCH ?= build
 
-.PHONY: demo test fast lint types short-demo pytest format clean evidence-coverage evidence-scoring
+.PHONY: demo test fast lint types short-demo pytest format clean bench evidence-coverage evidence-scoring
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +36,9 @@ short-demo: $(READY)
 
 pytest: $(READY)
 	$(BIN)/python -m pytest -q -n 2
+
+bench: $(READY)  ## ours against a plain baseline, stage by stage; over an hour on a busy machine
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE KMP_BLOCKTIME=0 $(BIN)/python benchmarks/all.py
 
 evidence-coverage: $(READY)  ## how often the 95 % intervals hold the truth; about 15 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/coverage.py

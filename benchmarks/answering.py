@@ -295,9 +295,9 @@ def main() -> None:
 def show(found: dict[str, dict[str, Any]], arguments: argparse.Namespace) -> None:
     """Print a Markdown table."""
     print(
-        f"\nAnswering in {arguments.precision} on {arguments.device}, {arguments.threads} thread(s), ours in a chunk of "
-        f"{arguments.chunk}, the baseline in batches of {arguments.batch}; medians of "
-        f"{arguments.pairs} pairs, CPU (wall) seconds of a clip\n"
+        f"\nAnswering in {arguments.precision} on {arguments.device}, {arguments.threads} "
+        f"thread(s), ours in a chunk of {arguments.chunk}, the baseline in batches of "
+        f"{arguments.batch}; medians of {arguments.pairs} pairs, CPU (wall) seconds of a clip\n"
     )
     print(
         "| task | plain | one pass of its encoder | ours | ratio | with our encoding counted "
