@@ -7,22 +7,24 @@ is fixed by the plan, never by when a process died (law 4).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from auricle.data.fetch import fetch
 from auricle.data.recall import LockedAudio
-from auricle.files import folder_lock
-from auricle.plan import RunOptions, open_data, resolve
+from auricle.files import folder_lock, read_json
+from auricle.plan import Data, Job, RunOptions, open_data, resolve
 from auricle.progress import Progress, SilentProgress
-from auricle.runs.folder import RunFolder
+from auricle.runs.folder import FurtherFolder, RunFolder
 from auricle.runs.report import write_report
 from auricle.runs.report_floor import find_floor
 from auricle.runs.rescore import score_run
 from auricle.stages.answering import Answering
 from auricle.stages.encoding import start_encoding
+from auricle.stages.further import answer_further, gather_apart, resolve_evaluations
 from auricle.stages.process import LazyEncoder, find_folder
 from auricle.stages.training import Training
 from auricle.synth.make import make_shards
@@ -34,6 +36,8 @@ class RunResult:
 
     folder: RunFolder
     scores: dict[str, Any]
+    further: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Scores of the further evaluations that the folder holds, by suite."""
 
 
 def run(
@@ -56,28 +60,66 @@ def run(
     """
     progress = progress or SilentProgress()
     job = resolve(encoder, suite, options or RunOptions())
-    for reason in job.ignored:
+    evaluations = resolve_evaluations(job)
+    jobs = [job, *(each for one in evaluations for each in one.jobs)]
+    for reason in [reason for each in jobs for reason in each.ignored]:
         progress.warn(reason)
-    make_shards(job.tasks, home=job.home, workers=max(1, job.workers), progress=progress)
-    fetch(job.tasks, home=job.home, progress=progress)
-    data = open_data(job, progress)
+    tasks = [task for each in jobs for task in each.tasks]
+    make_shards(tasks, home=job.home, workers=max(1, job.workers), progress=progress)
+    fetch(tasks, home=job.home, progress=progress)
+    opened = [(each, open_data(each, progress)) for each in jobs]
     torch.set_num_threads(job.threads)
     with LazyEncoder(job) as process:
-        folder = find_folder(job, data, process)
-        if job.options.on_folder is not None:
-            job.options.on_folder(folder)
-        with folder_lock(folder.path, what="this run"):
-            encoding = start_encoding(job, data, folder, process, progress)
-            training = Training(data, encoding)
-            for span in training.spans():
-                training.encode(span)
-                training.train(span)
-            answering = Answering(encoding, training.answerer())
-            for name, (table, asked) in data.tests.items():
-                answering.answer(name, table, asked)
-            with encoding.clock("score"):
-                scores = score_run(folder, models=job.options.caption_models())
-            with encoding.clock("report"):
-                audio = LockedAudio(data.test_lock(), home=job.home)
-                write_report(folder, audio=audio, floor=find_floor(folder))
-    return RunResult(folder, scores)
+        reused = [(each, data) for each, data in opened if each.sides == ("test",)]
+        folder = _measure(job, opened[0][1], process, progress, further=reused)
+        for one in evaluations:
+            if one.training == "apart":
+                own = [(each, data) for each, data in opened if each in one.jobs]
+                apart = [_measure(each, data, process, progress) for each, data in own]
+                _finish(job, gather_apart(folder, one.name, apart))
+    further = {each.path.name: read_json(each.scores) for each in folder.all_further()}
+    if further:
+        _report(job, folder)  # once more, with what was asked further
+    return RunResult(folder, read_json(folder.scores), further)
+
+
+def _measure(
+    job: Job,
+    data: Data,
+    process: LazyEncoder,
+    progress: Progress,
+    *,
+    further: Sequence[tuple[Job, Data]] = (),
+) -> RunFolder:
+    """Train one LALM, have it answer its suite and further ones, and score the answers."""
+    folder = find_folder(job, data, process)
+    if job.options.on_folder is not None:
+        job.options.on_folder(folder)
+    with folder_lock(folder.path, what="this run"):
+        encoding = start_encoding(job, data, folder, process, progress)
+        training = Training(data, encoding)
+        for span in training.spans():
+            training.encode(span)
+            training.train(span)
+        answerer = training.answerer()
+        answering = Answering(encoding, answerer)
+        for name, (table, asked) in data.tests.items():
+            answering.answer(name, table, asked)
+        with encoding.clock("score"):
+            score_run(folder, models=job.options.caption_models())
+        with encoding.clock("report"):
+            _report(job, folder)
+        for each, asked_data in further:
+            _finish(each, answer_further(each, asked_data, encoding, answerer, process))
+    return folder
+
+
+def _finish(job: Job, folder: FurtherFolder) -> None:
+    """Score and report a further evaluation."""
+    score_run(folder, models=job.options.caption_models())
+    _report(job, folder)
+
+
+def _report(job: Job, folder: RunFolder) -> None:
+    audio = LockedAudio(folder.read_manifest()["test"], home=job.home)
+    write_report(folder, audio=audio, floor=find_floor(folder))

@@ -102,6 +102,7 @@ def _measure(
     further = sorted(folder.further_scores("any").parent.glob("*.json"))
     for file, content in [(folder.scores, scores), *((f, read_object(f)) for f in further)]:
         own = content is scores
+        about = manifest if own else _further_manifest(folder, file)
         for name, value in _tasks_of(content, file).items():
             if not is_hidden(name):
                 if own:
@@ -110,12 +111,17 @@ def _measure(
             elif not released:
                 withheld.append(name)
             else:
-                facts = _facts(manifest, name)
+                facts = _facts(about, name)
                 track = _track(facts, value, content, f"{file}, task {name}")
                 column = hidden_column(name, track=track, facts=facts)
                 columns[column.name] = column
                 cells[column.name] = read_cell(value, f"{file}, task {name}")
     return _Measured(columns, cells, tuple(withheld))
+
+
+def _further_manifest(folder: RunFolder, scores: Path) -> Mapping[str, Any]:
+    path = folder.further(scores.stem).manifest
+    return read_object(path) if path.is_file() else {}
 
 
 def _tasks_of(content: Mapping[str, Any], file: Path) -> dict[str, Any]:

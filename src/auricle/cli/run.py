@@ -20,6 +20,9 @@ _ENCODER = typer.Argument(
 _SUITE = typer.Option(
     "smoke", "--suite", help="A suite, a task, or a YAML file; see 'auricle suites'."
 )
+_EVALUATIONS = typer.Option(
+    [], "--eval", metavar="SUITE", help="A further suite or YAML file, e.g. hidden tasks."
+)
 _OUT = typer.Option(Path("runs"), "--out", help="Folder of all runs.")
 _SEED = typer.Option(None, "--seed", help="Seed of the draws and the initial weights; default: 42.")
 _SETTINGS = typer.Option(
@@ -85,6 +88,7 @@ def register(app: typer.Typer) -> None:
 def run_command(
     encoder: str = _ENCODER,
     suite: str = _SUITE,
+    evaluations: list[str] = _EVALUATIONS,
     out: Path = _OUT,
     seed: int | None = _SEED,
     settings: list[str] = _SETTINGS,
@@ -118,6 +122,7 @@ def run_command(
     started = time.monotonic()
     options = RunOptions(
         out=out,
+        evaluations=tuple(evaluations),
         seed=seed,
         settings=tuple(settings),
         precision=precision,
@@ -137,15 +142,19 @@ def run_command(
         raise UserError("--suite is empty; 'auricle suites' lists the names.")
     result = run(encoder, suite, options=options, progress=make_progress(quiet=quiet))
     if as_json:
-        print_json(json.dumps({"run": str(result.folder.path), "scores": result.scores}))
+        shown = {"run": str(result.folder.path), "scores": result.scores}
+        print_json(json.dumps(shown | {"further": result.further}))
     else:
         from auricle.cli.tables import print_scores
 
         print_scores(result.scores, title=f"{result.folder.path.name} on {suite}")
         _print_standing(result.scores)
+        for name, scores in result.further.items():
+            print_scores(scores, title=f"{result.folder.path.name} on {name}")
         print(f"run: {result.folder.path}   ({duration(time.monotonic() - started)})")
         print(f"page: {result.folder.report}")
-    failed = any(task["failure"] for task in result.scores["tasks"].values())
+    measured = [result.scores, *result.further.values()]
+    failed = any(task["failure"] for scores in measured for task in scores["tasks"].values())
     return 3 if failed else 0
 
 

@@ -75,12 +75,12 @@ def score_command(
             f"{run} is a folder, whose tasks say their metrics: leave --metric and --task out."
         )
     from auricle.runs.folder import RunFolder
-    from auricle.runs.rescore import score_run
+    from auricle.runs.rescore import score_further, score_run
 
     folder = RunFolder.open(run)
-    scores = score_run(folder, models=options)
+    scores, further = score_run(folder, models=options), score_further(folder, models=options)
     if as_json:
-        print_json(json.dumps({"run": str(folder.path), "scores": scores}))
+        print_json(json.dumps({"run": str(folder.path), "scores": scores, "further": further}))
     elif table is not None:
         from auricle.scoring.tables import scores_table
 
@@ -88,8 +88,10 @@ def score_command(
     else:
         from auricle.cli.tables import print_scores
 
-        print_scores(scores, title=f"{folder.path.name} on {scores['suite']}")
-    return 3 if any(task["failure"] for task in scores["tasks"].values()) else 0
+        for each in (scores, *further.values()):
+            print_scores(each, title=f"{folder.path.name} on {each['suite']}")
+    measured = [scores, *further.values()]
+    return 3 if any(task["failure"] for each in measured for task in each["tasks"].values()) else 0
 
 
 def _score_file(
@@ -138,8 +140,9 @@ def report_command(run: Path = typer.Argument(help="A run folder."), as_json: bo
     from auricle.runs.report_floor import find_floor
 
     folder = RunFolder.open(run)
-    audio = LockedAudio(folder.read_manifest()["test"], home=data_home())
-    path = write_report(folder, audio=audio, floor=find_floor(folder))
+    for each in (*folder.all_further(), folder):
+        audio = LockedAudio(each.read_manifest()["test"], home=data_home())
+        path = write_report(each, audio=audio, floor=find_floor(each))
     if as_json:
         print_json(json.dumps({"report": str(path)}))
     else:

@@ -101,6 +101,15 @@ class RunFolder:
         """Scores of a further evaluation of the same run."""
         return self.path / "scores" / f"{safe_name(suite)}.json"
 
+    def further(self, suite: str) -> FurtherFolder:
+        """Where a further evaluation of this run lies."""
+        return FurtherFolder(self, safe_name(suite))
+
+    def all_further(self) -> list[FurtherFolder]:
+        """The further evaluations that were begun, by name."""
+        found = sorted((self.path / "further").glob("*/manifest.json"))
+        return [FurtherFolder(self, path.parent.name) for path in found]
+
     @property
     def plan(self) -> Path:
         """What the run was expected to cost."""
@@ -132,6 +141,22 @@ class RunFolder:
             return None
         value: dict[str, Any] = read_json(self.scores)
         return value
+
+
+class FurtherFolder(RunFolder):
+    """A further evaluation of a run, ``further/<suite>/``: a run folder without a training.
+
+    Its scores lie with those of the run, in ``scores/<suite>.json``.
+    """
+
+    def __init__(self, run: RunFolder, name: str) -> None:
+        super().__init__(run.path / "further" / name)
+        self._run = run
+
+    @property
+    def scores(self) -> Path:
+        """Scores of this evaluation."""
+        return self._run.further_scores(self.path.name)
 
 
 def safe_name(name: str) -> str:

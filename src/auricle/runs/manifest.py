@@ -8,6 +8,9 @@ room stays free of torch.
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -49,6 +52,8 @@ class Manifest:
     """The machine's processor, memory and device."""
     settings: dict[str, Any]
     """Machine settings: device, workers, threads."""
+    trained: dict[str, Any] | None = None
+    """Of a further evaluation: ``training`` (reuse or apart) and the run of each task."""
 
     def to_json(self) -> dict[str, Any]:
         """The stored form."""
@@ -80,10 +85,35 @@ def start_manifest(folder: RunFolder, manifest: Manifest) -> dict[str, Any]:
                 f"auricle writes {SCHEMA_VERSION}. Use the version that made the run, or choose "
                 "another folder with --out."
             )
+        _update_tests(folder, stored, manifest.test)
         return stored
     value = manifest.to_json()
     write_json(folder.manifest, value)
     return value
+
+
+def _update_tests(folder: RunFolder, stored: dict[str, Any], test: dict[str, Any]) -> None:
+    """Take over a changed test side; answers to other questions are removed, then asked anew.
+
+    A run's hash covers its training, so a task's answers are told by its test side (law 5).
+    """
+    if json.dumps(stored["test"], sort_keys=True) == json.dumps(test, sort_keys=True):
+        return
+    for name, facts in stored["test"].items():
+        if name not in test or asked_side(facts) != asked_side(test[name]):
+            folder.predictions(name).unlink(missing_ok=True)
+            folder.evidence(name).unlink(missing_ok=True)
+            shutil.rmtree(folder.prediction_parts(name), ignore_errors=True)
+            stored["failures"].pop(name, None)
+    stored["test"] = test
+    write_json(folder.manifest, stored)
+
+
+def asked_side(facts: Mapping[str, Any]) -> list[Any]:
+    """What decides a task's answers on its test side: prompt, field and clips, by content."""
+    shards = [shard.get("sha256") for shard in facts.get("shards", [])]
+    names = ("prompt", "field", "clips_expected", "held_out")
+    return [*(facts.get(name) for name in names), shards]
 
 
 def record_stage(folder: RunFolder, stage: str, seconds: float) -> None:

@@ -15,6 +15,7 @@ from auricle.runs.report_curves import loss_curve
 from auricle.runs.report_examples import AudioReader, choose, make_example
 from auricle.runs.report_facts import RunFacts, read_run
 from auricle.runs.report_floor import floor_scores
+from auricle.runs.report_further import further_rows
 from auricle.runs.report_making import data_rows, making_facts, stage_times
 from auricle.runs.report_media import excerpt_length_s
 from auricle.runs.report_overview import groups, headlines, remarks, track_bars
@@ -53,7 +54,8 @@ def write_report(folder: RunFolder, *, audio: AudioReader, floor: RunFolder | No
     page = render(
         "report.html",
         run=run,
-        headlines=headlines(run, below),
+        headlines=headlines(run, below) if run.tasks else [],
+        further=further_rows(folder),
         tracks=track_bars(run, below, anchors),
         has_floor=bool(below),
         domains=groups(run, "domain"),

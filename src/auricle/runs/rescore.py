@@ -52,11 +52,20 @@ def score_run(folder: RunFolder, *, models: MetricOptions | None = None) -> dict
         "suite": manifest["suite"],
         "mode": manifest["mode"],
         "official": manifest["official"],
+        **(manifest.get("trained") or {}),
         **summarise(tasks, tracks=tracks, official=manifest["official_tasks"]),
         "tasks": tasks,
     }
     write_json(folder.scores, scores)
     return scores
+
+
+def score_further(
+    folder: RunFolder, *, models: MetricOptions | None = None
+) -> dict[str, dict[str, Any]]:
+    """Score every further evaluation of a run; returns their scores by suite."""
+    found = [score_run(each, models=models) for each in folder.all_further()]
+    return {scores["suite"]: scores for scores in found}
 
 
 def answered_clips(folder: RunFolder, task: str) -> list[ScoredClip]:
