@@ -44,8 +44,8 @@ class Language:
 def language(name: str) -> Language:
     """The language of a name."""
     rng = generator("synth", "language", name)
-    vowels = rng.choice(len(VOWELS), int(rng.integers(3, 7)), replace=False)
-    consonants = rng.choice(len(CONSONANTS), int(rng.integers(6, 11)), replace=False)
+    vowels = rng.choice(len(VOWELS), int(rng.integers(2, 5)), replace=False)
+    consonants = rng.choice(len(CONSONANTS), int(rng.integers(3, 6)), replace=False)
     slope, swing = rng.uniform(-0.2, 0.2), rng.uniform(0.03, 0.2)
     waves = rng.uniform(0.5, 4)
     place = np.linspace(0, 1, 24)

@@ -11,7 +11,7 @@ from numpy.random import Generator
 from auricle.synth.body import BODY
 from auricle.synth.kind import Clip, Kind, lay, pick, say
 from auricle.synth.rooms import Recording, record
-from auricle.synth.signals import Samples, add, at_level, num_samples, tone
+from auricle.synth.signals import SAMPLE_RATE, Samples, add, at_level, num_samples, tone
 from auricle.synth.voice import Speaker, Style, draw_speaker, respectral
 from auricle.synth.words import LEXICON, pronounce
 
@@ -58,29 +58,30 @@ def _same_speaker(rng: Generator, label: str) -> Clip:
     return Clip(record(rng, lay(rng, both, (2.8, 3.2)), _CLOSE), {"label": label})
 
 
+_VOCODER_FRAME_S = 0.04
+
+
 def _vocoded(rng: Generator, voice: Samples) -> Samples:
-    """What a cheap vocoder leaves: phases lost, spectrum in steps of a few frames."""
-    hold = int(rng.integers(3, 6))
+    """What a cheap vocoder leaves: phases lost, and frames that fade in and out."""
 
     def smear(bins: np.ndarray[tuple[int, int], np.dtype[np.complex64]]) -> None:
-        size = np.abs(bins)
-        held = np.repeat(size[::hold], hold, axis=0)[: len(size)]
-        turn = rng.uniform(-1.5, 1.5, bins.shape)
-        bins[:] = held * np.exp(1j * (np.angle(bins) + turn))
+        bins *= np.exp(1j * rng.uniform(-1.5, 1.5, bins.shape))
 
-    return respectral(voice, smear)
+    smeared = respectral(voice, smear)
+    cycles = np.arange(len(smeared)) / (_VOCODER_FRAME_S * SAMPLE_RATE) + rng.random()
+    depth = rng.uniform(0.5, 0.9)
+    return smeared * np.power(10, -depth * np.cos(np.pi * cycles) ** 4, dtype=np.float32)
 
 
 def _spoof(rng: Generator, label: str) -> Clip:
-    """Spoofs come in two kinds, a vocoder's trace and a machine's flat melody, or both."""
+    """A spoof has a vocoder's trace, and in half of the cases a machine's flat melody too."""
     speaker = draw_speaker(rng)
     style = Style()
-    kind = int(rng.integers(3)) if label == "spoof" else -1
-    if kind in (1, 2):
+    if label == "spoof" and rng.random() < 0.5:
         speaker = replace(speaker, jitter=0.0, breath=0.002)
         style = Style(contour=tuple(rng.choice((0.92, 1.0, 1.08), 4)))
     voice = say(rng, phrase(rng, 4), speaker, most_s=1.9, style=style)
-    if kind in (0, 2):
+    if label == "spoof":
         voice = _vocoded(rng, voice)
     return Clip(record(rng, lay(rng, voice, (2.1, 2.6)), _CLOSE), {"label": label})
 
