@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # Short demos and tests keep their data here, apart from the user's own data home.
 SCRATCH ?= build
 
-.PHONY: demo test fast lint types short-demo pytest format clean bench evidence-coverage evidence-scoring
+.PHONY: demo test fast lint types short-demo pytest format clean bench evidence-coverage evidence-scoring evidence-hf
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -19,7 +19,7 @@ demo: $(READY)  ## measure the built-in log-mel encoder on the synthetic suite `
 test: lint types short-demo pytest  ## everything that CI checks
 
 fast: $(READY)  ## the tests of every commit: under two minutes
-	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 -m "not slow and not evidence"
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -47,6 +47,9 @@ evidence-coverage: $(READY)  ## how often the 95 % intervals hold the truth; abo
 evidence-scoring: $(READY)  ## what scoring costs: official sizes, long files, DATE at MECAT's size
 	for what in tasks files plain date; do \
 	  OMP_NUM_THREADS=1 $(BIN)/python benchmarks/scoring.py $$what || exit 1; done
+
+evidence-hf: $(READY)  ## each family of Hugging Face models through `check` and a short run
+	$(BIN)/python -m pytest -q -m evidence tests/encoder/test_hf_evidence.py
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -1,6 +1,5 @@
 """Hugging Face models: tiny ones with random weights, against transformers' own preprocessing."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,23 +13,11 @@ from auricle.encoder.host import EncoderProcess, probe_audio
 from auricle.encoder.load import parse_encoder
 from auricle.encoder.properties import difference_of
 from auricle.errors import EncoderLoadError
+from hf_models import WAVE, bert_config, qwen_config, save_remote, wave_config, whisper_config
 
 pytestmark = pytest.mark.slow  # each test starts processes that import transformers
 
 Start = Callable[..., EncoderProcess]
-TINY = {
-    "hidden_size": 16,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 32,
-}
-CONV = {"conv_dim": (8,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}
-WAVE: dict[str, dict[str, Any]] = {
-    "Wav2Vec2": {},
-    "Hubert": {"feat_extract_norm": "layer", "conv_bias": True, "do_stable_layer_norm": True},
-    "WavLM": {},
-    "Data2VecAudio": {"num_conv_pos_embeddings": 5, "conv_pos_kernel_size": 5},
-}
 
 
 @pytest.fixture(scope="module")
@@ -54,15 +41,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 @pytest.fixture(scope="module")
 def whisper(models: Callable[..., Path]) -> Path:
-    import transformers
-
-    config = transformers.WhisperConfig(
-        d_model=16, encoder_layers=2, decoder_layers=1, encoder_attention_heads=2,
-        decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, num_mel_bins=80,
-        max_source_positions=150, vocab_size=64, pad_token_id=1, bos_token_id=1, eos_token_id=1,
-        decoder_start_token_id=1, suppress_tokens=None, begin_suppress_tokens=None,
-    )  # fmt: skip
-    return models("WhisperForConditionalGeneration", config)
+    return models("WhisperForConditionalGeneration", whisper_config())
 
 
 def encode(process: EncoderProcess, *audio: np.ndarray) -> list[np.ndarray]:
@@ -133,9 +112,8 @@ def test_the_wave_family_hears_what_its_extractor_gives(
 ) -> None:
     import transformers
 
-    config = getattr(transformers, f"{name}Config")(**{**TINY, **CONV, **WAVE[name]})
     extractor = transformers.Wav2Vec2FeatureExtractor(do_normalize=normalise)
-    path = models(f"{name}Model", config, extractor=extractor)
+    path = models(f"{name}Model", wave_config(name), extractor=extractor)
     extractor.save_pretrained(path)
     model = getattr(transformers, f"{name}Model").from_pretrained(path).eval()
     process = start(str(path))
@@ -152,10 +130,7 @@ def test_the_wave_family_hears_what_its_extractor_gives(
 def test_wav2vec2_bert_hears_kaldi_filter_banks(start: Start, models: Callable[..., Path]) -> None:
     import transformers
 
-    config = transformers.Wav2Vec2BertConfig(
-        **TINY, feature_projection_input_dim=160, conv_depthwise_kernel_size=5
-    )
-    path = models("Wav2Vec2BertModel", config)
+    path = models("Wav2Vec2BertModel", bert_config())
     model = transformers.Wav2Vec2BertModel.from_pretrained(path).eval()
     extractor = transformers.SeamlessM4TFeatureExtractor(
         feature_size=80, num_mel_bins=80, stride=2, padding_value=1
@@ -175,19 +150,7 @@ def test_qwen2_audios_tower_is_taken_out_of_the_whole_model(
 ) -> None:
     import transformers
 
-    config = transformers.Qwen2AudioConfig(
-        audio_config={
-            "d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2,
-            "encoder_ffn_dim": 32, "num_mel_bins": 80, "max_source_positions": 150,
-        },
-        text_config={
-            "model_type": "qwen2", "hidden_size": 16, "num_hidden_layers": 1,
-            "num_attention_heads": 2, "num_key_value_heads": 2, "intermediate_size": 32,
-            "vocab_size": 64,
-        },
-        audio_token_index=60,
-    )  # fmt: skip
-    path = models("Qwen2AudioForConditionalGeneration", config)
+    path = models("Qwen2AudioForConditionalGeneration", qwen_config())
     whole = transformers.Qwen2AudioForConditionalGeneration.from_pretrained(path).eval()
     tower = getattr(whole, "audio_tower", None) or whole.model.audio_tower
     process = start(str(path))
@@ -202,42 +165,8 @@ def test_qwen2_audios_tower_is_taken_out_of_the_whole_model(
     agree(mine[1], torch.from_numpy(encode(process, windows[1])[0]))
 
 
-REMOTE = """
-import torch
-from transformers import PretrainedConfig, PreTrainedModel
-from transformers.modeling_outputs import BaseModelOutput
-
-class OddConfig(PretrainedConfig):
-    model_type = "odd-audio"
-
-class OddModel(PreTrainedModel):
-    config_class = OddConfig
-    main_input_name = "input_values"
-
-    def __init__(self, config):
-        super().__init__(config)
-        self.layer = torch.nn.Linear(160, 6)
-        self.post_init()
-
-    def forward(self, input_values, **more):
-        pieces = torch.nn.functional.pad(input_values, (0, -input_values.shape[1] % 160))
-        return BaseModelOutput(last_hidden_state=self.layer(pieces.unflatten(1, (-1, 160))))
-"""
-
-
 def test_code_of_a_models_own_runs_only_when_it_is_trusted(tmp_path: Path, start: Start) -> None:
-    from safetensors.torch import save_file
-
-    folder = tmp_path / "odd"
-    folder.mkdir()
-    (folder / "modeling_odd.py").write_text(REMOTE)
-    config = {
-        "model_type": "odd-audio",
-        "auto_map": {"AutoConfig": "modeling_odd.OddConfig", "AutoModel": "modeling_odd.OddModel"},
-    }
-    (folder / "config.json").write_text(json.dumps(config))
-    weights = {"layer.weight": torch.ones(6, 160) / 160, "layer.bias": torch.zeros(6)}
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    folder = save_remote(tmp_path / "odd")
     with pytest.raises(EncoderLoadError, match=r"brings code of its own .*--trust-remote-code"):
         start(f"hf:{folder}")
     spec = parse_encoder(f"hf:{folder}", trust_remote_code=True)
@@ -246,6 +175,9 @@ def test_code_of_a_models_own_runs_only_when_it_is_trusted(tmp_path: Path, start
         windows = [probe_audio(1, 1_600), probe_audio(2, 4_000)]
         for window, frames in zip(windows, encode(process, *windows), strict=True):
             assert np.allclose(frames, window.reshape(-1, 160).mean(1)[:, None], atol=1e-5)
+    spec = parse_encoder(f"hf:{folder}", arguments='{"layer": 1}', trust_remote_code=True)
+    with pytest.raises(EncoderLoadError, match=r"does not give its layers one by one; leave out"):
+        EncoderProcess(spec, log_path=tmp_path / "log").start()
 
 
 def test_a_model_that_is_no_audio_encoder_is_told(start: Start, tmp_path: Path) -> None:
@@ -266,3 +198,12 @@ def test_a_model_passes_the_checker(whisper: Path) -> None:
     assert report.passed, [c for c in report.checks if c.passed is False]
     assert report.properties["padding_invariant"]
     assert report.frame_rate_hz == pytest.approx(50, rel=0.02)
+
+
+def test_the_example_that_wraps_a_model_gives_each_window_its_own_frames(start: Start) -> None:
+    process = start(str(Path(__file__).parents[2] / "examples" / "wrapped.py"))
+    windows = [probe_audio(1, 8_000), probe_audio(2, 30_411), probe_audio(3, 100)]
+    together = encode(process, *windows)
+    assert [len(frames) for frames in together] == [24, 94, 1]
+    for window, frames in zip(windows, together, strict=True):
+        agree(encode(process, window)[0], torch.from_numpy(frames))

@@ -152,13 +152,23 @@ class _Remote(Family):
             )
         tensors = dict(inputs) if hasattr(inputs, "keys") else {"": inputs}
         first = next(iter(tensors.values())).to(samples.device)
-        output = self.model(first, output_hidden_states=True) if hidden else self.model(first)
         if hidden:
-            return list(output.hidden_states)
+            return self._layers(first)
+        output = self.model(first)
         for value in (getattr(output, "last_hidden_state", None), output, *_values(output)):
             if isinstance(value, torch.Tensor) and value.ndim == 3:
                 return [value]
         raise ValueError("the model's output holds no features [B, T', D]; write a wrapper for it")
+
+    def _layers(self, given: torch.Tensor) -> list[torch.Tensor]:
+        told = "this model does not give its layers one by one; leave out the argument 'layer'"
+        try:
+            states = self.model(given, output_hidden_states=True).hidden_states
+        except TypeError as error:  # Dasheng's takes no such argument
+            raise ValueError(told) from error
+        if not isinstance(states, (tuple, list)):
+            raise ValueError(told)
+        return list(states)
 
     def count_frames(self, lengths: torch.Tensor, available: int) -> torch.Tensor:
         return torch.tensor(self.counts, device=lengths.device)
