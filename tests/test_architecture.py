@@ -34,15 +34,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runs": {"catalog", "data", "metrics", "scoring"},
     "challenge": {"catalog", "scoring", "runs", "sandbox"},
     "board": {"catalog", "scoring", "runs", "challenge"},
-    "plan": {"catalog", "data", "encoder", "features", "lalm", "metrics", "runs"},
-    "stages": {"catalog", "data", "encoder", "features", "lalm", "metrics", "runs", "plan"},
+    "job": {"catalog", "data", "encoder", "metrics", "runs"},
+    "stages": {"catalog", "data", "encoder", "features", "lalm", "metrics", "runs", "job"},
+    "plan": {"catalog", "data", "encoder", "features", "lalm", "runs", "job", "stages"},
     "benchmark": {
         *("catalog", "data", "encoder", "features", "lalm", "synth"),
-        *("metrics", "scoring", "runs", "plan", "stages"),
+        *("metrics", "scoring", "runs", "job", "plan", "stages"),
     },
 }
 ANYTHING = {"cli", "__main__", "__init__"}
-TORCH_ROOMS = {"encoder", "features", "lalm", "plan", "stages", "benchmark", "cli"}
+TORCH_ROOMS = {"encoder", "features", "lalm", "job", "plan", "stages", "benchmark", "cli"}
 CAPTIONING_ROOMS = {"metrics"}
 """May import torch inside functions alone."""
 

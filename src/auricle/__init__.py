@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "RunFolder": ("auricle.runs.folder", "RunFolder"),
-    "RunOptions": ("auricle.plan", "RunOptions"),
+    "RunOptions": ("auricle.job", "RunOptions"),
     "RunResult": ("auricle.benchmark", "RunResult"),
     "compare": ("auricle.runs.verdicts", "compare"),
     "get_suite": ("auricle.catalog.load", "get_suite"),

@@ -16,7 +16,8 @@ import torch
 from auricle.data.fetch import fetch
 from auricle.data.recall import LockedAudio
 from auricle.files import folder_lock, read_json
-from auricle.plan import Data, Job, RunOptions, open_data, resolve
+from auricle.job import Data, Job, RunOptions, open_data, resolve
+from auricle.plan.make import write_plan
 from auricle.progress import Progress, SilentProgress
 from auricle.runs.folder import FurtherFolder, RunFolder
 from auricle.runs.report import write_report
@@ -98,6 +99,7 @@ def _measure(
     with folder_lock(folder.path, what="this run"):
         encoding = start_encoding(job, data, folder, process, progress)
         training = Training(data, encoding)
+        write_plan(job, data, process, encoding, training)
         for span in training.spans():
             training.encode(span)
             training.train(span)

@@ -40,7 +40,7 @@ def check_command(
     """
     from auricle.encoder.checks import check_encoder
     from auricle.encoder.load import parse_encoder
-    from auricle.plan import choose_device
+    from auricle.job import choose_device
 
     spec = parse_encoder(
         encoder,

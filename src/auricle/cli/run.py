@@ -1,4 +1,4 @@
-"""``auricle run``: the main job."""
+"""``auricle run``: the main job; ``auricle plan``: what it will cost."""
 
 from __future__ import annotations
 
@@ -57,6 +57,9 @@ _SENTENCE_MODEL = typer.Option(
 _FLUENCY_DETECTOR = typer.Option(
     None, "--fluency-detector", metavar="PATH", help="For FENSE and DATE; default: the official."
 )
+_CALIBRATION = typer.Option(
+    60.0, "--time-limit", metavar="SECONDS", min=0.0, help="For the calibration, about."
+)
 _AS_JSON = typer.Option(False, "--json", help="Print one JSON object.")
 _QUIET = typer.Option(False, "--quiet", help="Show no progress.")
 
@@ -83,6 +86,7 @@ def parse_size(text: str) -> float:
 def register(app: typer.Typer) -> None:
     """Add this file's commands."""
     app.command("run")(run_command)
+    app.command("plan")(plan_command)
 
 
 def run_command(
@@ -117,7 +121,7 @@ def run_command(
     import time
 
     from auricle.benchmark import run
-    from auricle.plan import RunOptions
+    from auricle.job import RunOptions
 
     started = time.monotonic()
     options = RunOptions(
@@ -156,6 +160,61 @@ def run_command(
     measured = [result.scores, *result.further.values()]
     failed = any(task["failure"] for scores in measured for task in scores["tasks"].values())
     return 3 if failed else 0
+
+
+def plan_command(
+    encoder: str = _ENCODER,
+    suite: str = _SUITE,
+    out: Path = _OUT,
+    seed: int | None = _SEED,
+    settings: list[str] = _SETTINGS,
+    encoder_args: str | None = _ENCODER_ARGS,
+    encoder_python: str | None = _ENCODER_PYTHON,
+    trust_remote_code: bool = _TRUST_REMOTE_CODE,
+    precision: str | None = _PRECISION,
+    device: str = _DEVICE,
+    workers: int | None = _WORKERS,
+    encode_budget: float | None = _ENCODE_BUDGET,
+    disk_budget: str | None = _DISK_BUDGET,
+    batch_timeout: float = _BATCH_TIMEOUT,
+    time_limit: float = _CALIBRATION,
+    as_json: bool = _AS_JSON,
+    quiet: bool = _QUIET,
+) -> int:
+    """Say what a run will cost: clips, download, disk, GPU memory, hours per stage.
+
+    Takes the options of 'auricle run' and starts nothing. The hours come from a short calibration
+    on this machine: a few batches, training steps and answers. Without the data it says what the
+    catalog knows.
+
+    [bold]auricle plan my_encoder.py --suite track-a --disk-budget 200GB[/]
+    """
+    from auricle.job import RunOptions
+    from auricle.plan.make import make_plan
+
+    options = RunOptions(
+        out=out,
+        seed=seed,
+        settings=tuple(settings),
+        precision=precision,
+        encoder_args=encoder_args,
+        encoder_python=encoder_python,
+        trust_remote_code=trust_remote_code,
+        device=device,
+        workers=workers,
+        encode_budget_s=encode_budget,
+        batch_timeout_s=batch_timeout,
+        disk_budget=None if disk_budget is None else parse_size(disk_budget),
+    )
+    progress = make_progress(quiet=quiet or as_json)
+    plan = make_plan(encoder, suite, options=options, progress=progress, calibration_s=time_limit)
+    if as_json:
+        print_json(json.dumps(plan))
+    else:
+        from auricle.cli.plan_tables import print_plan
+
+        print_plan(plan)
+    return 0
 
 
 def _print_standing(scores: dict[str, Any]) -> None:

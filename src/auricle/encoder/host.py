@@ -257,6 +257,10 @@ class EncoderProcess:
             raise RuntimeError("the encoder has not been started")
         return self._child
 
+    def cpu_s(self) -> float:
+        """Processor seconds of its process so far; 0 when it does not run."""
+        return self._child.cpu_s() if self._child is not None and self.is_running else 0.0
+
     def log_tail(self) -> str:
         """The last lines that the encoder printed."""
         return self._child.log_tail() if self._child else ""

@@ -63,6 +63,7 @@ class Manifest:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             **value,
             "stages_s": {},
+            "stages_cpu_s": {},
             "notes": [],
             "failures": {},
         }
@@ -116,11 +117,19 @@ def asked_side(facts: Mapping[str, Any]) -> list[Any]:
     return [*(facts.get(name) for name in names), shards]
 
 
-def record_stage(folder: RunFolder, stage: str, seconds: float) -> None:
-    """Add the wall time of a stage; a stage that was interrupted adds up over its parts."""
+def record_stage(folder: RunFolder, stage: str, seconds: float, *, cpu_s: float = 0.0) -> None:
+    """Add what a stage took; one that was interrupted adds up over its parts.
+
+    Args:
+        folder: The run's.
+        stage: Its name.
+        seconds: Wall time.
+        cpu_s: Processor seconds of all processes.
+    """
     value = folder.read_manifest()
-    stages = value["stages_s"]
-    stages[stage] = round(stages.get(stage, 0.0) + seconds, 3)
+    for name, more in (("stages_s", seconds), ("stages_cpu_s", cpu_s)):
+        stages = value.setdefault(name, {})
+        stages[stage] = round(stages.get(stage, 0.0) + more, 3)
     write_json(folder.manifest, value)
 
 

@@ -15,6 +15,17 @@ CHUNK = 64
 """Test clips that are answered together; part of what makes a prediction, so never a setting."""
 
 
+def answer_order(
+    table: ClipTable, asked: Sequence[AskedClip]
+) -> tuple[dict[str, Window], list[list[AskedClip]]]:
+    """The windows of a task's readable test clips by id, and its chunks, longest clips first."""
+    windows = {a.id: table.window(a.clip) for a in asked if table.readable(a.clip)}
+    ordered = sorted(
+        (a for a in asked if a.id in windows), key=lambda a: (-windows[a.id].duration_s, a.id)
+    )
+    return windows, [ordered[j : j + CHUNK] for j in range(0, len(ordered), CHUNK)]
+
+
 class Answering:
     """A trained LALM answers the tasks of one folder."""
 
@@ -26,11 +37,7 @@ class Answering:
         encoding, folder = self._encoding, self._encoding.folder
         if folder.predictions(name).exists():
             return
-        windows = {a.id: table.window(a.clip) for a in asked if table.readable(a.clip)}
-        ordered = sorted(
-            (a for a in asked if a.id in windows), key=lambda a: (-windows[a.id].duration_s, a.id)
-        )
-        chunks = [ordered[j : j + CHUNK] for j in range(0, len(ordered), CHUNK)]
+        windows, chunks = answer_order(table, asked)
         done = finished_chunks(folder, name)
         bad: set[Window] = set()
         with encoding.progress.stage(
@@ -43,8 +50,8 @@ class Answering:
                         kept = [a for a in chunks[number] if windows[a.id] not in bad]
                         self._answer_chunk(name, number, kept, windows)
                         stage.advance()
-        answered = [a.id for a in ordered if windows[a.id] not in bad]
-        lost = sorted({a.id for a in asked} - set(answered))
+        answered = {clip for clip, window in windows.items() if window not in bad}
+        lost = sorted({a.id for a in asked} - answered)
         if lost:
             shown = ", ".join(lost[:3]) + (", ..." if len(lost) > 3 else "")
             reason = f"{len(lost)} of {len(asked)} test clips cannot be decoded ({shown})"

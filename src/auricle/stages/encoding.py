@@ -13,7 +13,7 @@ from auricle.features.encode import Features
 from auricle.features.probes import check_probes
 from auricle.features.spans import Span, cut_spans
 from auricle.features.store import STORED, FeatureStore
-from auricle.plan import Data, Job
+from auricle.job import Data, Job
 from auricle.progress import Progress
 from auricle.runs.folder import RunFolder
 from auricle.runs.manifest import record_note, record_stage, start_manifest
@@ -45,6 +45,7 @@ class Encoding:
             source: Where the windows' audio is.
         """
         self.job, self.folder, self.progress = job, folder, progress
+        self._process = process
         info, properties = process.get().info, process.properties()
         store_folder = job.home / "features" / info.content_hash
         check_probes(store_folder, properties.probes, encoder=job.encoder.text)
@@ -62,13 +63,22 @@ class Encoding:
 
     @contextmanager
     def clock(self, stage: str) -> Iterator[None]:
-        """Add the wall time of a block to the manifest's stage, also when it is interrupted."""
-        started = time.monotonic()
+        """Add what a block takes to the manifest's stage, also when it is interrupted."""
+        started, cpu_s = time.monotonic(), self._cpu_s()
         try:
             yield
         finally:
             if self.folder.manifest.exists():
-                record_stage(self.folder, stage, time.monotonic() - started)
+                record_stage(
+                    self.folder,
+                    stage,
+                    time.monotonic() - started,
+                    cpu_s=max(0.0, self._cpu_s() - cpu_s),
+                )
+
+    def _cpu_s(self) -> float:
+        """Processor seconds of this process and the encoder's."""
+        return self._process.cpu_s() + time.process_time()
 
     def cut(self, units: Iterable[Iterable[Window]]) -> Iterator[Span]:
         """Cut units of work (blocks of draws, chunks of test clips) into spans."""
@@ -103,11 +113,11 @@ def start_encoding(
     manifest = describe_run(job, data, process.get().info, process.properties())
     batches = start_manifest(folder, manifest)["batches"]
     encoding = Encoding(job, folder, process, progress, batches=batches, source=data.source)
-    _plan_batches(job, data, encoding.features.plan)
+    plan_batches(job, data, encoding.features.plan)
     return encoding
 
 
-def _plan_batches(job: Job, data: Data, plan: BatchPlan) -> None:
+def plan_batches(job: Job, data: Data, plan: BatchPlan) -> None:
     """Fix which windows are encoded together, for the whole run (law 1).
 
     Where every window of the mixture will be drawn about once or more, all of them are planned,

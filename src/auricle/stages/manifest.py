@@ -8,7 +8,7 @@ from auricle.catalog.recipe import is_official, mode_of
 from auricle.encoder.host import EncoderInfo
 from auricle.encoder.properties import Properties
 from auricle.features.batches import batching_mode
-from auricle.plan import Data, Job, hardware, versions
+from auricle.job import Data, Job, hardware, versions
 from auricle.runs.manifest import Manifest
 
 

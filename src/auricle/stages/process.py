@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from auricle.encoder.host import EncoderProcess
 from auricle.encoder.properties import Properties, measure_properties
-from auricle.plan import Data, Job
+from auricle.job import Data, Job
 from auricle.runs.folder import RunFolder, run_hash
 
 
@@ -49,6 +49,10 @@ class LazyEncoder:
         if self._properties is None:
             self._properties = measure_properties(self.get())
         return self._properties
+
+    def cpu_s(self) -> float:
+        """Processor seconds of the running process so far; 0 when none runs."""
+        return self._process.cpu_s() if self._process is not None else 0.0
 
     def stop(self) -> None:
         """End the process, e.g. to leave the device to the LALM."""

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from auricle.catalog.recipe import BLOCK, MINI_DECODER
 from auricle.features.spans import Span
+from auricle.job import Data
 from auricle.lalm.answer import Answerer
 from auricle.lalm.model import build_lalm
 from auricle.lalm.tokens import load_tokenizer, train_tokenizer
 from auricle.lalm.train import Trainer
-from auricle.plan import Data
 from auricle.stages.encoding import Encoding
 
 
@@ -26,10 +26,10 @@ class Training:
             train_tokenizer(
                 data.texts, vocab_size=job.recipe.decoder_config.vocab_size, folder=made
             )
-        self._tokens = load_tokenizer(made or job.recipe.decoder)
+        self.tokens = load_tokenizer(made or job.recipe.decoder)
         lalm = build_lalm(
             job.recipe,
-            tokens=self._tokens,
+            tokens=self.tokens,
             feature_dim=encoding.features.store.dim,
             seed=job.seed,
             device=job.device,
@@ -38,7 +38,7 @@ class Training:
             lalm,
             draws=data.mixture.draws,
             read=encoding.features.read,
-            tokens=self._tokens,
+            tokens=self.tokens,
             recipe=job.recipe,
             seed=job.seed,
             folder=folder,
@@ -96,4 +96,4 @@ class Training:
 
     def answerer(self) -> Answerer:
         """The trained LALM, ready to answer."""
-        return Answerer(self.trainer.lalm, self._tokens, recipe=self._encoding.job.recipe)
+        return Answerer(self.trainer.lalm, self.tokens, recipe=self._encoding.job.recipe)

@@ -1,4 +1,4 @@
-"""What a run will consist of: every name resolved, every shard opened, before anything starts."""
+"""What was asked for: every name resolved, every shard opened, before anything starts."""
 
 from __future__ import annotations
 

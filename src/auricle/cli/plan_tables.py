@@ -1,0 +1,85 @@
+"""A plan as tables on standard output; what nobody knows is called unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from auricle.cli.data import size
+from auricle.cli.tables import print_rows
+from auricle.cli.terminal import duration
+
+UNKNOWN = "unknown"
+
+
+def print_plan(plan: dict[str, Any]) -> None:
+    """Print tasks, amounts and stages."""
+    print_rows(
+        ["task", "side", "clips", "hours", "shards", "on disk"],
+        [_task_row(record) for record in plan["tasks"]],
+        title=f"{plan['encoder']} on {plan['suite']}, {plan['device']}",
+    )
+    print_rows(["", "", ""], [list(row) for row in _amount_rows(plan)])
+    print_rows(
+        ["stage", "time (estimate)", "processor time (estimate)", "measured"],
+        list(_stage_rows(plan)),
+    )
+    if plan["missing_shards"]:
+        print(
+            f"{plan['missing_shards']} shards are not on this machine; 'auricle data fetch "
+            f"{plan['suite']}' (synthetic ones: 'auricle data make') brings them. Give this "
+            "command again then."
+        )
+
+
+def _task_row(record: dict[str, Any]) -> list[str]:
+    clips = UNKNOWN if record["clips"] is None else f"{record['clips']:,}"
+    if record["clips_from"] == "catalog":
+        clips += " (catalog)"
+    hours = UNKNOWN if record["hours"] is None else f"{record['hours']:.2f}"
+    shards = f"{record['present']}/{record['shards']}"
+    return [record["task"], record["side"], clips, hours, shards, size(record["bytes"])]
+
+
+def _amount_rows(plan: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    yield "training", f"{plan['steps']:,} steps", f"{plan['draws']:,} draws"
+    yield "windows of all draws", _count(plan["train_windows"]), "distinct"
+    yield "windows of the tests", _count(plan["test_windows"]), "distinct"
+    yield "to encode", _hours(plan["encode_hours"]), "of audio"
+    yield "encoded by earlier runs", _hours(plan["stored_hours"]), "of audio"
+    download = "" if plan["download_bytes"] is not None else f"{plan['missing_shards']} shards"
+    yield "download", size(plan["download_bytes"]), download
+    yield "shards on disk", size(plan["shards_bytes"]), ""
+    budget = plan["disk_budget"]
+    within = "all at once" if budget is None else f"of a budget of {size(round(budget))}"
+    yield "features on disk", size(plan["features_bytes"]), f"estimate, {within}"
+    yield "free on that disk", size(plan["free_bytes"]), ""
+    yield "spans of the training", _count(plan["spans"]), ""
+    memory = plan["memory"]
+    for name in ("encoder", "train", "answer"):
+        card = f"estimate, of {size(memory['card_bytes'])}"
+        yield f"GPU memory: {name}", size(memory[f"{name}_bytes"]), card
+
+
+def _stage_rows(plan: dict[str, Any]) -> Iterator[list[str]]:
+    measured = (plan["calibration"] or {}).get("measured", {})
+    units = {"encode": "batches", "train": "steps", "answer": "chunks of questions"}
+    for name, wall_s in plan["stages_s"].items():
+        done, of = measured.get(name, (None, None))
+        shown = "" if done is None else f"{done} of {of:,} {units[name]}"
+        yield [name, _time(wall_s), _time(plan["stages_cpu_s"][name]), shown]
+    if plan["answer_at_most_s"] is not None:
+        longest = _time(plan["answer_at_most_s"]), _time(plan["answer_at_most_cpu_s"])
+        yield ["answer, at most", *longest, "every answer as long as it may be"]
+
+
+def _count(value: int | None) -> str:
+    return UNKNOWN if value is None else f"{value:,}"
+
+
+def _hours(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.2f} h"
+
+
+def _time(seconds: float | None) -> str:
+    return UNKNOWN if seconds is None else duration(seconds)

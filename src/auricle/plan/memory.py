@@ -1,0 +1,101 @@
+"""GPU memory, estimated from shapes: without a GPU nobody can measure it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from auricle.encoder.checks import CARD_BYTES
+from auricle.encoder.host import EncoderProcess
+from auricle.lalm.llama import LeanLlama
+from auricle.lalm.model import LALM
+from auricle.plan.questions import Asked
+from auricle.plan.speed import Bench
+
+_FLOAT_BYTES = 4
+_TRAINED_BYTES = 12  # gradient and two moments of a number that trains
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes on a card; the three never need it at once."""
+
+    encoder: float | None
+    train: float | None
+    answer: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As the plan holds it; whether it fits is no verdict of an estimate."""
+        known = [b for b in (self.encoder, self.train, self.answer) if b is not None]
+        return {
+            "card_bytes": CARD_BYTES,
+            "encoder_bytes": _whole(self.encoder),
+            "train_bytes": _whole(self.train),
+            "answer_bytes": _whole(self.answer),
+            "most_bytes": _whole(max(known, default=None)),
+            "estimate": True,
+            "fits": None,
+        }
+
+
+def estimate_memory(
+    bench: Bench | None,
+    chunks: Sequence[Asked],
+    encoder: float | None,
+) -> Memory:
+    """What each stage needs.
+
+    Args:
+        bench: Has taken a training step, or None.
+        chunks: All questions.
+        encoder: From `encoder_bytes`.
+    """
+    if bench is None or not bench.saved_per_position:
+        return Memory(encoder, None, None)
+    weights = sum(p.numel() * p.element_size() for p in bench.lalm.parameters())
+    trained = sum(p.numel() for p in bench.lalm.parameters() if p.requires_grad)
+    train = weights + trained * _TRAINED_BYTES + bench.saved_per_position * bench.longest_step
+    answer = weights + max((_chunk_bytes(bench, chunk) for chunk in chunks), default=0.0)
+    return Memory(encoder, train, answer)
+
+
+def encoder_bytes(process: EncoderProcess, largest_s: float, *, budget_s: float) -> float | None:
+    """An encoder's parameters, and what its largest batch added to its process on the CPU.
+
+    Args:
+        process: Has encoded batches.
+        largest_s: Padded seconds of the largest of them.
+        budget_s: Seconds of audio in the largest batch on a GPU.
+    """
+    if process.usage.resident_bytes is None or process.baseline_bytes is None or not largest_s:
+        return None
+    parameters = process.info.num_parameters * _FLOAT_BYTES
+    grown = max(0.0, process.usage.resident_bytes - process.baseline_bytes - parameters)
+    return parameters + grown * budget_s / largest_s
+
+
+def _chunk_bytes(bench: Bench, chunk: Asked) -> float:
+    """Keys and values of all rows, and the widest layer's input and output of the prefill."""
+    rows, longest = len(chunk.lengths), max(map(bench.positions, chunk.durations_s))
+    room = longest + bench.job.recipe.answer.max_new_tokens
+    numbers, widest = _widths(bench.lalm)
+    return (rows * room * numbers + 2 * chunk.positions * widest) * _FLOAT_BYTES
+
+
+def _widths(lalm: LALM) -> tuple[int, int]:
+    """Numbers in the cache per position, and columns of the widest layer."""
+    decoder = lalm.decoder
+    if isinstance(decoder, LeanLlama):
+        blocks = decoder.lean_blocks()
+        return 2 * len(blocks) * decoder.heads[1] * decoder.head_dim, sum(blocks[0].gate_up.sizes)
+    config = decoder.decoder.config
+    heads = config.num_attention_heads
+    key_heads = getattr(config, "num_key_value_heads", None) or heads
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // heads
+    wide = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
+    return 2 * config.num_hidden_layers * key_heads * head_dim, 2 * wide
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)

@@ -1,0 +1,115 @@
+"""Plans of small suites: what they say, what they leave alone, and what a run takes of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from auricle import RunOptions, run
+from auricle.plan.make import WORTH_STEPS, make_plan
+from auricle.runs.folder import RunFolder
+from commands import auricle
+from making import audio_bytes, tone, write_tar
+
+TINY = (
+    *("train.batch_size=8", "train.warmup=2", "answer.max_new_tokens=4"),
+    *("decoder_config.hidden_size=32", "decoder_config.intermediate_size=64"),
+    "decoder_config.vocab_size=280",
+)
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    """24 training clips of 0.5 s and 10 test clips of 0.9 s."""
+    for side, count, seconds in (("train", 24, 0.5), ("test", 10, 0.9)):
+        members = []
+        for number in range(count):
+            audio = audio_bytes(tone(300 + 10 * number, seconds))
+            label = json.dumps({"label": "low" if number % 2 else "high"}).encode()
+            members += [(f"k{number:02d}.flac", audio), (f"k{number:02d}.json", label)]
+        write_tar(tmp_path / f"{side}.tar", members)
+    task = {
+        **{"track": "a", "domain": "sound", "prompt": "Low or high?", "metric": "accuracy"},
+        **{"num_classes": 2, "train_field": "label", "test_field": "label", "weight": 1.0},
+        **{"train_shards": ["train.tar"], "test_shards": ["test.tar"]},
+    }
+    path = tmp_path / "pitch.yaml"
+    path.write_text(yaml.safe_dump({"name": "pitch", "recipe": "mini", "tasks": {"pitch": task}}))
+    return path
+
+
+def options(suite: Path, steps: int, **more: Any) -> RunOptions:
+    settings = (f"train.steps={steps}", *TINY)
+    return RunOptions(out=suite.parent / "runs", settings=settings, **more)
+
+
+def test_a_plan_counts_what_the_run_will_do_and_starts_nothing(suite: Path, home: Path) -> None:
+    plan = make_plan("logmel", str(suite), options=options(suite, 60))
+    rows = {record["side"]: record for record in plan["tasks"]}
+    assert [(rows[s]["clips"], rows[s]["clips_from"]) for s in rows] == [(24, "data"), (10, "data")]
+    assert rows["train"]["hours"] == pytest.approx(24 * 0.5 / 3600)
+    assert rows["test"]["hours"] == pytest.approx(10 * 0.9 / 3600)
+    assert (plan["draws"], plan["train_windows"], plan["test_windows"]) == (480, 24, 10)
+    assert plan["encode_hours"] == pytest.approx((24 * 0.5 + 10 * 0.9) / 3600)
+    assert (plan["spans"], plan["download_bytes"], plan["memory"]["fits"]) == (1, 0, None)
+    for name in ("encode", "train", "answer"):
+        assert plan["stages_s"][name] > 0
+        assert plan["stages_cpu_s"][name] > 0
+    assert not (suite.parent / "runs").exists()
+    assert not list(home.glob("features/**/*.bin"))
+
+
+def test_a_run_takes_the_plan_that_was_made_of_it(suite: Path, home: Path) -> None:
+    plan = make_plan("logmel", str(suite), options=options(suite, 6))
+    folder = run("logmel", str(suite), options=options(suite, 6)).folder
+    assert json.loads(folder.plan.read_text()) == plan
+    again = make_plan("logmel", str(suite), options=options(suite, 6))
+    assert (again["encode_hours"], again["stages_cpu_s"]["encode"]) == (0, 0)
+    assert again["stored_hours"] == pytest.approx((24 * 0.5 + 10 * 0.9) / 3600)
+
+
+def test_a_long_run_that_was_not_planned_measures_a_little_of_itself(
+    suite: Path, home: Path
+) -> None:
+    settings = [x for setting in options(suite, WORTH_STEPS).settings for x in ("--set", setting)]
+    arguments = ("run", "logmel", "--suite", suite, "--out", suite.parent / "runs", "--json")
+    done = auricle(*arguments, *settings, home=home)
+    folder = RunFolder.open(json.loads(done.stdout)["run"])
+    plan = json.loads(folder.plan.read_text())
+    assert plan["calibration"]["measured"]["train"] == [WORTH_STEPS // 50, WORTH_STEPS]
+    assert plan["stages_cpu_s"]["train"] > 0
+    taken = folder.read_manifest()["stages_cpu_s"]
+    assert all(taken[name] > 0 for name in ("encode", "train", "answer"))
+
+
+def test_a_short_run_that_was_not_planned_only_counts(suite: Path, home: Path) -> None:
+    folder: RunFolder = run("logmel", str(suite), options=options(suite, 6)).folder
+    plan = json.loads(folder.plan.read_text())
+    assert (plan["train_windows"], plan["stages_s"]["train"]) == (20, None)
+
+
+def test_a_disk_budget_makes_spans_and_bounds_the_features(suite: Path, home: Path) -> None:
+    whole = make_plan("logmel", str(suite), options=options(suite, 60, encode_budget_s=2.0))
+    budget = 0.7 * whole["features_bytes"]
+    chosen = options(suite, 60, encode_budget_s=2.0, disk_budget=budget)
+    plan = make_plan("logmel", str(suite), options=chosen)
+    assert plan["features_bytes"] <= budget < whole["features_bytes"]
+
+
+def test_without_the_data_a_plan_says_what_the_catalog_knows(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    done = auricle("plan", "logmel", "--suite", "esc-50", "--json", home=home)
+    plan = json.loads(done.stdout)
+    rows = {record["side"]: record for record in plan["tasks"]}
+    assert (rows["train"]["clips"], rows["test"]["clips"]) == (None, 400)
+    assert (plan["missing_shards"], plan["download_bytes"]) == (5, None)
+    assert plan["stages_s"] == {"fetch": None, "encode": None, "train": None, "answer": None}
+    text = auricle("plan", "logmel", "--suite", "esc-50", home=home).stdout
+    assert "400 (catalog)" in text
+    assert "unknown" in text
+    assert "5 shards are not on this machine" in text
+    assert not home.exists()
