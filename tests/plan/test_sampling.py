@@ -42,14 +42,15 @@ def test_a_unit_that_is_most_of_the_work_counts_as_much_as_it_is() -> None:
     assert estimate(sizes, costs) == pytest.approx(85.0, rel=0.2)
 
 
-def test_at_least_one_unit_is_measured_unless_none_may_be() -> None:
+def test_a_few_units_are_measured_however_long_they_take_unless_fewer_may_be() -> None:
     measured: list[int] = []
 
     def measure(place: int) -> Cost:
         measured.append(place)
         return Cost(1.0, 2.0)
 
-    mean, units = cost_of_one([2.0, 2.0], measure, Limit(units=8, seconds=0.0))
-    assert (mean, units, len(measured)) == (Cost(0.5, 1.0), 1, 1)
+    mean, units = cost_of_one([2.0] * 9, measure, Limit(units=8, seconds=0.0))
+    assert (mean, units, len(measured)) == (Cost(0.5, 1.0), 3, 3)
+    assert cost_of_one([2.0] * 9, measure, Limit(units=2, seconds=0.0))[1] == 2
     assert cost_of_one([2.0], measure, Limit(units=0, seconds=9.0)) == (None, 0)
-    assert len(measured) == 1
+    assert len(measured) == 5

@@ -24,6 +24,8 @@ def print_plan(plan: dict[str, Any]) -> None:
         ["stage", "time (estimate)", "processor time (estimate)", "measured"],
         list(_stage_rows(plan)),
     )
+    if plan["features_bytes"] and plan["features_bytes"] > plan["free_bytes"]:
+        print("The features need more disk than is free: bound them with --disk-budget.")
     if plan["missing_shards"]:
         print(
             f"{plan['missing_shards']} shards are not on this machine; 'auricle data fetch "

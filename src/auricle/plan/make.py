@@ -66,7 +66,7 @@ def make_plan(
         suite: As for `run`.
         options: As for `run`.
         progress: Receives what the work says about itself; None = silence.
-        calibration_s: Seconds of calibration, about; at least one unit of each stage is measured.
+        calibration_s: Seconds after which no stage measures more than its first few units.
 
     Returns:
         The plan as JSON; unknown is None.
@@ -101,12 +101,11 @@ def make_plan(
             dim=features.store.dim,
         )
         each = Limit(_MOST_UNITS, calibration_s / 3)
-        calibration = _Calibration(
-            job, data, process, properties, _tokens(job, data, folder), (each, each, each)
-        )
+        tokens = _tokens(job, data, folder)
+        calibration = _Calibration(job, data, process, properties, tokens)
         amounts = count_amounts(job, data, batches, calibration.storage(kept))
         progress.message("Calibrating: a few batches, training steps and answers")
-        plan |= calibration.results(features, amounts, amounts.encode)
+        plan |= calibration.results(features, amounts, amounts.encode, (each, each, each))
         write_json(_plan_path(job, find_folder(job, data, lazy)), plan)
     return plan
 
@@ -124,16 +123,13 @@ def write_plan(
         return
     tasks = describe_tasks(job, data)
     features, running = encoding.features, process.get()
-    none = Limit(0, 0.0)
-    calibration = _Calibration(
-        job, data, running, process.properties(), training.tokens, (none, none, none)
-    )
+    calibration = _Calibration(job, data, running, process.properties(), training.tokens)
     amounts = count_amounts(job, data, features.plan, calibration.storage(features.store))
-    if job.recipe.train.steps >= WORTH_STEPS:
-        units = (len(amounts.first), job.recipe.train.steps, len(calibration.chunks))
-        calibration.limits = tuple(_share_of(count) for count in units)
+    units = (len(amounts.first), job.recipe.train.steps, len(calibration.chunks))
+    worth = job.recipe.train.steps >= WORTH_STEPS
+    limits = tuple(_share_of(count if worth else 0) for count in units)
     with encoding.clock("plan"):
-        plan = _head(job, tasks) | calibration.results(features, amounts, amounts.first)
+        plan = _head(job, tasks) | calibration.results(features, amounts, amounts.first, limits)
     write_json(folder.plan, plan)
 
 
@@ -147,9 +143,8 @@ class _Calibration:
         process: EncoderProcess,
         properties: Properties,
         tokens: Tokens,
-        limits: tuple[Limit, ...],
     ) -> None:
-        self.job, self.data, self.limits = job, data, limits
+        self.job, self.data = job, data
         self._process, self._tokens = process, tokens
         dtype = _stored_dtype(job, process)
         self._shapes = Shapes(properties.frame_rate_hz, process.info.output_dim, _DTYPES[dtype])
@@ -164,7 +159,11 @@ class _Calibration:
         return Storage(self._bytes_per_s, lambda batch: store.has(batch.hash))
 
     def results(
-        self, features: Features, amounts: Amounts, candidates: Sequence[Batch]
+        self,
+        features: Features,
+        amounts: Amounts,
+        candidates: Sequence[Batch],
+        limits: Sequence[Limit],
     ) -> dict[str, Any]:
         """The part of a plan that needs the data.
 
@@ -172,6 +171,7 @@ class _Calibration:
             features: Encodes batches.
             amounts: Everything that will be done.
             candidates: Batches that may be encoded now.
+            limits: Of encoding, training and answering.
         """
         started = time.monotonic()
         encode, largest_s = measure_encoding(
@@ -179,22 +179,22 @@ class _Calibration:
             self._process,
             candidates=candidates,
             total=amounts.encode,
-            limit=self.limits[0],
+            limit=limits[0],
         )
         usage = encoder_bytes(self._process, largest_s, budget_s=_GPU_BUDGET_S)
-        bench = self._bench() if self.limits[1].units or self.limits[2].units else None
+        bench = self._bench() if limits[1].units or limits[2].units else None
         steps = self.job.recipe.train.steps
         train, answer = Measured(None, 0, steps), Measured(None, 0, len(self.chunks))
         if bench is not None:
-            train = bench.measure_training(self.limits[1])
-            answer = bench.measure_answering(self.chunks, self.limits[2])
+            train = bench.measure_training(limits[1])
+            answer = bench.measure_answering(self.chunks, limits[2])
         memory = estimate_memory(bench, self.chunks, usage)
         stages = {"encode": encode, "train": train, "answer": answer}
         return {
             **_counted(amounts),
             "memory": memory.to_json(),
-            "stages_s": {"fetch": 0.0} | {k: _wall_s(m.total) for k, m in stages.items()},
-            "stages_cpu_s": {"fetch": 0.0} | {k: _cpu_s(m.total) for k, m in stages.items()},
+            "stages_s": {k: _wall_s(m.total) for k, m in stages.items()},
+            "stages_cpu_s": {k: _cpu_s(m.total) for k, m in stages.items()},
             "answer_at_most_s": _wall_s(answer.at_most),
             "answer_at_most_cpu_s": _cpu_s(answer.at_most),
             "calibration": {

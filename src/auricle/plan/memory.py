@@ -1,4 +1,4 @@
-"""GPU memory, estimated from shapes: without a GPU nobody can measure it."""
+"""GPU memory, estimated from shapes, so that it can be known before there is a GPU."""
 
 from __future__ import annotations
 
@@ -61,13 +61,15 @@ def estimate_memory(
 
 
 def encoder_bytes(process: EncoderProcess, largest_s: float, *, budget_s: float) -> float | None:
-    """An encoder's parameters, and what its largest batch added to its process on the CPU.
+    """What an encoder took on its GPU; without one, its parameters and what its process grew by.
 
     Args:
         process: Has encoded batches.
         largest_s: Padded seconds of the largest of them.
         budget_s: Seconds of audio in the largest batch on a GPU.
     """
+    if process.usage.device_bytes is not None:
+        return float(process.usage.device_bytes)
     if process.usage.resident_bytes is None or process.baseline_bytes is None or not largest_s:
         return None
     parameters = process.info.num_parameters * _FLOAT_BYTES

@@ -3,8 +3,8 @@
 Units (encode batches, training steps, chunks of questions) differ in size, and their cost follows
 their size nearly in proportion. So units are picked in proportion to size, evenly over all of them
 sorted by size, and a unit's cost counts per size: the mean of these ratios times the sum of all
-sizes is an unbiased estimate of the total whatever the cost's shape (Hansen & Hurwitz, 1943), and
-a sharp one where the ratio changes slowly with size.
+sizes estimates the total whatever the cost's shape (Hansen & Hurwitz, 1943), and sharply where the
+ratio changes slowly with size.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+
+_LEAST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def cost_of_one(
     Args:
         sizes: Of all units.
         measure: What the unit at a place costs.
-        limit: How many; at least one is measured unless the limit is none.
+        limit: How many; the first three are measured however long they take.
 
     Returns:
         Mean cost per size, None where nothing was measured, and how many units were.
@@ -77,7 +79,7 @@ def cost_of_one(
     started = time.monotonic()
     for place in pick(sizes, limit.units):
         if place not in seen:
-            if seen and time.monotonic() - started > limit.seconds:
+            if len(seen) >= _LEAST and time.monotonic() - started > limit.seconds:
                 break
             seen[place] = measure(place)
         total += seen[place] * (1 / sizes[place])
