@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-
-import numpy as np
 
 from auricle.catalog.recipe import BLOCK
 from auricle.data.clips import ClipTable, Window
@@ -140,17 +138,9 @@ def some_steps(job: Job) -> list[int]:
     return [step for step in steps if step < job.recipe.train.steps]
 
 
-def hours_of(table: ClipTable, clips: Sequence[int] | None = None) -> float:
-    """Hours of audio of the readable clips of a table, or of some of them."""
-    if clips is not None:
-        readable = [clip for clip in clips if table.readable(clip)]
-        return sum(table.window(clip).duration_s for clip in readable) / 3600
-    seconds = 0.0
-    for index in table.indexes:
-        counts, rates = np.asarray(index.num_samples), np.asarray(index.sample_rate)
-        good = counts > 0
-        seconds += float((counts[good] / rates[good]).sum())
-    return seconds / 3600
+def hours_of(table: ClipTable, clips: Iterable[int]) -> float:
+    """Hours of audio of the readable ones of these clips."""
+    return sum(table.window(clip).duration_s for clip in clips if table.readable(clip)) / 3600
 
 
 def _counted(units: Iterable[list[Window]], seen: set[Window]) -> Iterator[list[Window]]:

@@ -26,6 +26,8 @@ def describe_tasks(job: Job, data: Data | None = None) -> list[dict[str, Any]]:
     found = []
     for record in list_data(job.tasks, home=job.home):
         task, side = tasks[record["task"]], record["side"]
+        if side not in job.sides:
+            continue
         clips, hours = (None, None) if data is None else _opened(data, task, side)
         source = "data" if clips is not None else None
         if clips is None and (clips := _known(task, side)) is not None:
@@ -36,6 +38,8 @@ def describe_tasks(job: Job, data: Data | None = None) -> list[dict[str, Any]]:
             | {"missing": len(record["missing"]), "clips": clips, "clips_from": source}
             | {"hours": hours}
         )
+    if data is not None and data.held_out is not None:
+        found += [_held_out(data, task) for task in job.tasks if task.name in data.tests]
     return found
 
 
@@ -49,7 +53,15 @@ def _opened(data: Data, task: Task, side: str) -> tuple[int, float]:
         table, asked = data.tests[task.name]
         return len(asked), hours_of(table, [a.clip for a in asked])
     table = next(part.table for part in data.mixture.parts if part.task.name == task.name)
-    return len(table), hours_of(table)
+    return len(table), hours_of(table, range(len(table)))
+
+
+def _held_out(data: Data, task: Task) -> dict[str, Any]:
+    """Clips that are asked instead of the test's: they lie in the train shards."""
+    clips, hours = _opened(data, task, "test")
+    nothing = {"shards": 0, "present": 0, "bytes": 0, "problem": None, "missing": 0}
+    known = {"clips": clips, "clips_from": "data", "hours": hours}
+    return {"task": task.name, "side": "held out", **nothing, **known}
 
 
 def _known(task: Task, side: str) -> int | None:
