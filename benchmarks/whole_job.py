@@ -30,10 +30,10 @@ import yaml
 
 from auricle.catalog.load import get_task
 from auricle.data.write import Sample, encode_flac, write_shard
+from auricle.job import RunOptions, open_data, resolve
 from auricle.lalm.batch import block_batches
 from auricle.lalm.optimiser import learning_rate
 from auricle.lalm.tokens import load_tokenizer
-from auricle.plan import RunOptions, open_data, resolve
 from auricle.progress import SilentProgress
 from auricle.runs.folder import RunFolder
 from auricle.synth.clips import make_clip

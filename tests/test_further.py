@@ -13,8 +13,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from auricle.board.from_runs import read_run
 from auricle.errors import UserError
+from auricle.job import RunOptions, resolve
 from auricle.lalm.tokens import train_tokenizer
-from auricle.plan import RunOptions, resolve
 from auricle.stages.further import resolve_evaluations
 from commands import auricle
 from making import audio_bytes, tone, write_tar

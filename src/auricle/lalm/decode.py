@@ -27,7 +27,7 @@ from auricle.lalm.rows import Rows, Shape
 from auricle.lalm.sources import inverse_rms, normed
 
 # Positions that the cache has room for: 3 GB in float32 for the official decoder.
-_CACHE_POSITIONS = 65_536
+CACHE_POSITIONS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class _Layer:
 class Generator:
     """A decoder with its adapters merged, ready to answer."""
 
-    def __init__(self, decoder: LeanLlama, *, cache_positions: int = _CACHE_POSITIONS) -> None:
+    def __init__(self, decoder: LeanLlama, *, cache_positions: int = CACHE_POSITIONS) -> None:
         """Merge; later training of the decoder does not reach this copy where it has adapters.
 
         Args:

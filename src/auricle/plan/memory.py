@@ -8,6 +8,7 @@ from typing import Any
 
 from auricle.encoder.checks import CARD_BYTES
 from auricle.encoder.host import EncoderProcess
+from auricle.lalm.decode import CACHE_POSITIONS
 from auricle.lalm.llama import LeanLlama
 from auricle.lalm.model import LALM
 from auricle.plan.questions import Asked
@@ -82,7 +83,9 @@ def _chunk_bytes(bench: Bench, chunk: Asked) -> float:
     rows, longest = len(chunk.lengths), max(map(bench.positions, chunk.durations_s))
     room = longest + bench.job.recipe.answer.max_new_tokens
     numbers, widest = _widths(bench.lalm)
-    return (rows * room * numbers + 2 * chunk.positions * widest) * _FLOAT_BYTES
+    held = min(rows * room, max(room, CACHE_POSITIONS))
+    passed = min(chunk.positions, held)  # who finds no place in the cache waits
+    return (held * numbers + 2 * passed * widest) * _FLOAT_BYTES
 
 
 def _widths(lalm: LALM) -> tuple[int, int]:

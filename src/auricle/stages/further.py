@@ -17,8 +17,8 @@ from auricle.catalog.load import base_recipe
 from auricle.catalog.spec import Suite, Task
 from auricle.errors import UserError
 from auricle.files import atomic_writer, write_json
+from auricle.job import Data, Job, with_settings
 from auricle.lalm.answer import Answerer
-from auricle.plan import Data, Job, with_settings
 from auricle.runs.folder import FurtherFolder, RunFolder
 from auricle.runs.manifest import start_manifest
 from auricle.stages.answering import Answering
@@ -166,15 +166,17 @@ def gather_apart(run: RunFolder, suite: str, apart: Sequence[RunFolder]) -> Furt
 
 
 def _joined(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    stages = dict(one["stages_s"])
-    for name, seconds in other["stages_s"].items():
-        stages[name] = round(stages.get(name, 0.0) + seconds, 3)
+    stages: dict[str, dict[str, float]] = {}
+    for kind in ("stages_s", "stages_cpu_s"):
+        stages[kind] = dict(one.get(kind, {}))
+        for name, seconds in other.get(kind, {}).items():
+            stages[kind][name] = round(stages[kind].get(name, 0.0) + seconds, 3)
     return {
         **one,
         **{name: one[name] | other[name] for name in ("mixture", "test", "failures")},
         "mode": one["mode"] if one["mode"] == other["mode"] else "custom",
         "notes": [*one["notes"], *other["notes"]],
-        "stages_s": stages,
+        **stages,
     }
 
 
