@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 from auricle.errors import OutputError, RunBusyError
 
 TEMPORARY_PREFIX = ".tmp-"
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _BLOCK = 1 << 20
 
 
@@ -43,7 +44,9 @@ def make_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
         if not os.access(path, os.W_OK):
-            raise PermissionError(errno.EACCES, "Permission denied")
+            read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+            code = errno.EROFS if read_only else errno.EACCES
+            raise OSError(code, os.strerror(code))
     except OSError as error:
         raise write_failure(path, error) from error
     return path
@@ -51,7 +54,7 @@ def make_folder(path: Path) -> Path:
 
 def write_failure(path: Path, error: OSError) -> OutputError:
     """Turn a failed write into a sentence that says what to do."""
-    if error.errno == errno.ENOSPC:
+    if error.errno in DISK_FULL:
         return OutputError(
             f"The disk that holds {path} is full. Free some space and give the same command again: "
             "it continues where it stopped."
@@ -170,7 +173,11 @@ def folder_lock(folder: Path, *, what: str, wait: bool = False) -> Iterator[None
     import fcntl
 
     make_folder(folder)
-    with (folder / ".lock").open("a+b") as stream:
+    try:
+        opened = (folder / ".lock").open("a+b")
+    except OSError as error:
+        raise write_failure(folder, error) from error
+    with opened as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:

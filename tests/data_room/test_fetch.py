@@ -306,7 +306,7 @@ def test_a_disk_that_is_too_small_is_noticed_before_anything_is_fetched(
     hub: LocalHub, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 9))
-    with pytest.raises(OutputError, match=r"3 shards needs about 0.\d GB .* 0.0 GB are free"):
+    with pytest.raises(OutputError, match=r"3 shards needs about 1 MB .* 0 MB are free"):
         fetched(home)
     assert hub.asked(NAMES[0]) == []
 

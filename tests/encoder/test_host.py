@@ -18,6 +18,7 @@ from auricle.errors import (
     EncoderCrashError,
     EncoderLoadError,
     EncoderTimeoutError,
+    OutputError,
 )
 
 Write = Callable[..., str]
@@ -349,7 +350,7 @@ def test_the_child_and_its_helpers_die_with_a_killed_parent(
 
 def test_an_unwritable_log_is_a_sentence(start: Start, tmp_path: Path) -> None:
     (tmp_path / "encoder.log").mkdir()
-    with pytest.raises(EncoderLoadError, match="could not be started"):
+    with pytest.raises(OutputError, match=r"encoder.log cannot be written \(Is a directory\)"):
         start("logmel")
 
 

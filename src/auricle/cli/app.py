@@ -7,10 +7,12 @@ numpy (law 8). Every command prints its result on standard output, or one JSON o
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 import typer
 from rich.console import Console
@@ -24,6 +26,7 @@ from auricle.cli import data as data_commands
 from auricle.cli import run as run_commands
 from auricle.cli import scores as score_commands
 from auricle.errors import AuricleError, EncoderError
+from auricle.files import DISK_FULL, write_failure
 
 _INTERRUPTED = 130
 
@@ -91,7 +94,12 @@ def execute(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (*DISK_FULL, errno.EROFS):
+            # A library of others wrote: ours have said so above.
+            sentence = write_failure(Path(error.filename or Path.cwd()), error)
+            console.print(f"error: {sentence}", style="red", highlight=False, markup=False)
+            return sentence.exit_code
         traceback.print_exc()
         console.print(
             "This is a bug in auricle. Please report it with the lines above.", markup=False

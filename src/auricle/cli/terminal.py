@@ -151,11 +151,18 @@ def make_progress(*, quiet: bool) -> BarProgress | PlainProgress | SilentProgres
 def log_to(path: Path) -> logging.Handler:
     """Also write auricle's log to a file, with times."""
     make_folder(path.parent)
-    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler = _LogFile(path, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)
     return handler
+
+
+class _LogFile(logging.FileHandler):
+    """A line that a full disk refuses is lost; what stops the work says so itself."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        pass
 
 
 def duration(seconds: float) -> str:

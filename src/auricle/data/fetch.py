@@ -191,8 +191,8 @@ def _check_disk(jobs: Sequence[_Job], home: Path, workers: int) -> None:
     free = shutil.disk_usage(make_folder(home)).free
     if needed > free:
         raise OutputError(
-            f"Fetching {len(jobs)} shards needs about {needed / 1e9:.1f} GB below {home}, and "
-            f"{free / 1e9:.1f} GB are free. Free some space, or set AURICLE_HOME to another disk."
+            f"Fetching {len(jobs)} shards needs about {needed / 1e6:,.0f} MB below {home}, and "
+            f"{free / 1e6:,.0f} MB are free. Free some space, or set AURICLE_HOME to another disk."
         )
 
 

@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,8 @@ from auricle.encoder.channel import (
 )
 from auricle.encoder.failures import clean, death, nonsense, refusal
 from auricle.encoder.load import EncoderSpec
-from auricle.errors import EncoderCrashError, EncoderLoadError, EncoderTimeoutError
+from auricle.errors import EncoderCrashError, EncoderLoadError, EncoderTimeoutError, OutputError
+from auricle.files import make_folder, write_failure
 
 _CHILD = Path(__file__).resolve().parent / "child.py"
 _LOG_TAIL_BYTES = 4_000
@@ -117,8 +118,13 @@ class ChildProcess:
             *numbers,
         ]
         try:
-            log_path.parent.mkdir(parents=True, exist_ok=True)
-            with log_path.open("ab") as log:
+            log = self._open_log()
+        except OutputError:
+            os.close(lifeline)
+            self._release()
+            raise
+        try:
+            with log:
                 self._log_start = log.tell()
                 self._process = subprocess.Popen(  # noqa: S603  the user named this interpreter
                     command,
@@ -134,8 +140,7 @@ class ChildProcess:
             os.close(lifeline)
             self._release()
             raise EncoderLoadError(
-                f"{command[0]} could not be started ({error}). Check --encoder-python and that "
-                f"{log_path.parent} can be written."
+                f"{command[0]} could not be started ({error}). Check --encoder-python."
             ) from error
         os.close(lifeline)
         self._channel.close_child_end()
@@ -222,6 +227,13 @@ class ChildProcess:
     def _require_open(self) -> None:
         if self._closed:
             raise RuntimeError("the encoder's process was closed")
+
+    def _open_log(self) -> BinaryIO:
+        make_folder(self._log_path.parent)
+        try:
+            return self._log_path.open("ab")
+        except OSError as error:
+            raise write_failure(self._log_path, error) from error
 
     def _release(self) -> None:
         self._channel.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from auricle.errors import CatalogError
-from auricle.files import TEMPORARY_PREFIX, make_folder
+from auricle.files import TEMPORARY_PREFIX, make_folder, write_failure
 
 EOS = "<|endoftext|>"
 
@@ -59,6 +59,9 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int, folder: Path) -> T
             files.
         vocab_size: Upper limit, at least 257; few texts give fewer pieces.
         folder: Where to save; appears whole, replaces what is there.
+
+    Raises:
+        OutputError: It cannot be written.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -75,12 +78,15 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int, folder: Path) -> T
     tokenizer.train_from_iterator(texts, trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=EOS, pad_token=EOS)
     make_folder(folder.parent)
-    temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=folder.parent))
-    fast.save_pretrained(temporary)
-    temporary.chmod(0o755)
-    if folder.exists():
-        shutil.rmtree(folder)
-    temporary.rename(folder)
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=folder.parent))
+        fast.save_pretrained(temporary)
+        temporary.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+    except OSError as error:
+        raise write_failure(folder, error) from error
     return Tokens(fast)
 
 
