@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # Short demos and tests keep their data here, apart from the user's own data home.
 SCRATCH ?= build
 
-.PHONY: demo test fast lint types short-demo pytest format clean bench evidence-coverage evidence-scoring evidence-hf
+.PHONY: demo test fast lint types short-demo pytest format clean bench evidence-coverage evidence-scoring evidence-hf evidence-rehearsal evidence-kills
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -50,6 +50,14 @@ evidence-scoring: $(READY)  ## what scoring costs: official sizes, long files, D
 
 evidence-hf: $(READY)  ## each family of Hugging Face models through `check` and a short run
 	$(BIN)/python -m pytest -q -m evidence tests/encoder/test_hf_evidence.py
+
+evidence-rehearsal: $(READY)  ## both official tracks on stand-in data, offline: half an hour of CPU
+	rm -rf $(SCRATCH)/rehearsal
+	PYTHONPATH=tests $(BIN)/python -m evidence.rehearsal $(SCRATCH)/rehearsal
+
+evidence-kills: $(READY)  ## 20 kills, full and read-only disks: the same bytes in the end
+	rm -rf $(SCRATCH)/kills
+	PYTHONPATH=tests $(BIN)/python -m evidence.kills $(SCRATCH)/kills
 
 format: $(READY)
 	$(BIN)/ruff format .

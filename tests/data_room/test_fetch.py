@@ -9,14 +9,18 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from huggingface_hub import close_session
 
 from auricle.catalog.spec import Task
+from auricle.data.download import Patience
 from auricle.data.fetch import fetch
 from auricle.data.inventory import list_data, verify_data
 from auricle.data.places import locked_commit, shard_folder
@@ -255,6 +259,53 @@ def test_a_token_is_sent_to_the_hub_and_not_to_its_cdn(
     assert {r.token for r in hub.requests if r.path.startswith("/cdn/")} == {None}
 
 
+def test_a_token_is_not_sent_to_a_host_whose_name_begins_like_the_hubs(
+    hub: LocalHub, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    monkeypatch.setenv("HF_ENDPOINT", hub.url[:-1])  # http://127.0.0.1:1234 for ...:12345
+    urls = [f"{hub.url}/cdn/x/train_0.tar.gz"]
+    fetched(home, task(repository=None, train_shards=urls, test_shards=[]))
+    assert [r.token for r in hub.requests] == [None]
+
+
+def test_a_proxy_is_used(hub: LocalHub, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", "http://hub.invalid")
+    monkeypatch.setenv("HTTP_PROXY", hub.url)
+    close_session()  # a session reads its proxies once
+    try:
+        assert fetched(home)[0]["fetched"] == 3
+    finally:
+        close_session()
+    assert {r.host for r in hub.requests} == {"hub.invalid", "localhost"}
+
+
+class _Waits(threading.Event):
+    """Says how long it was asked to wait, and does not wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.asked.append(timeout)
+        return False
+
+
+def test_a_server_that_says_when_to_come_back_is_obeyed_within_reason() -> None:
+    waits = _Waits()
+    patience = Patience(waits, 1.0)
+    for attempt, said in enumerate([None, "7", "0", "3600", "soon"]):
+        error = OSError()
+        error.response = SimpleNamespace(  # type: ignore[attr-defined]
+            status_code=429, headers={} if said is None else {"Retry-After": said}
+        )
+        patience.wait(attempt, error)
+    assert waits.asked == [1.0, 7.0, 0.0, 60.0, 16.0]
+
+
 def test_offline_with_data_missing_says_which_from_where_and_how(
     hub: LocalHub, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,7 +357,7 @@ def test_a_disk_that_is_too_small_is_noticed_before_anything_is_fetched(
     hub: LocalHub, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 9))
-    with pytest.raises(OutputError, match=r"3 shards needs about 1 MB .* 0 MB are free"):
+    with pytest.raises(OutputError, match=r"3 shards needs about 0.\d MB .* 0.0 MB are free"):
         fetched(home)
     assert hub.asked(NAMES[0]) == []
 

@@ -16,7 +16,6 @@ from auricle.encoder.process import Isolation
 from auricle.errors import (
     EncoderContractError,
     EncoderCrashError,
-    EncoderLoadError,
     EncoderTimeoutError,
     OutputError,
 )

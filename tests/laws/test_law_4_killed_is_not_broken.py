@@ -6,10 +6,15 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from auricle.encoder.host import EncoderProcess
+from auricle.encoder.load import parse_encoder
+from auricle.errors import OutputError
+from auricle.files import make_folder, write_bytes
 from commands import QUICK, auricle, command, environment, predictions
 
 STAGES = {
@@ -40,6 +45,42 @@ def kill_when(folder: Path, pattern: str, arguments: list[str]) -> bool:
                 return True
             time.sleep(0.005)
     return False
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(made, check=False).returncode != 0:
+        pytest.skip("no file system can be mounted here; it takes root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(small_disk: Path) -> None:
+    path = small_disk / "features.bin"
+    write_bytes(path, b"old")
+    with pytest.raises(OutputError, match=r"is full. Free some space and give the same command"):
+        write_bytes(path, bytes(100_000))
+    assert [p.name for p in small_disk.iterdir()] == ["features.bin"]
+    assert path.read_bytes() == b"old"
+    subprocess.run(["mount", "-o", "remount,size=1m", str(small_disk)], check=True)
+    write_bytes(path, bytes(100_000))
+    assert path.stat().st_size == 100_000
+
+
+def test_a_read_only_disk_is_a_sentence(small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    for work in (
+        lambda: make_folder(small_disk),
+        lambda: make_folder(small_disk / "shards"),
+        lambda: write_bytes(small_disk / "features.bin", b"new"),
+        lambda: EncoderProcess(parse_encoder("logmel"), log_path=small_disk / "log.txt").start(),
+    ):
+        with pytest.raises(OutputError, match=r"is on a read-only file system. Choose another"):
+            work()
 
 
 @pytest.mark.slow

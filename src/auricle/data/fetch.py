@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from auricle.catalog.spec import Task
 from auricle.data.download import Patience, StoppedError, UnreachableError, download
@@ -191,8 +192,8 @@ def _check_disk(jobs: Sequence[_Job], home: Path, workers: int) -> None:
     free = shutil.disk_usage(make_folder(home)).free
     if needed > free:
         raise OutputError(
-            f"Fetching {len(jobs)} shards needs about {needed / 1e6:,.0f} MB below {home}, and "
-            f"{free / 1e6:,.0f} MB are free. Free some space, or set AURICLE_HOME to another disk."
+            f"Fetching {len(jobs)} shards needs about {needed / 1e6:,.1f} MB below {home}, and "
+            f"{free / 1e6:,.1f} MB are free. Free some space, or set AURICLE_HOME to another disk."
         )
 
 
@@ -238,7 +239,8 @@ def _try_one(job: _Job, patience: Patience, on_bytes: Callable[[int], None]) -> 
 
 
 def _fetch_one(job: _Job, patience: Patience, on_bytes: Callable[[int], None]) -> None:
-    headers = auth_headers() if job.file.url.startswith(endpoint()) else {}
+    ours = urlsplit(job.file.url)[:2] == urlsplit(endpoint())[:2]  # a prefix is no host
+    headers = auth_headers() if ours else {}
     seen = ""
     for _ in range(2):
         download(
