@@ -40,7 +40,7 @@ def test_worker_counts_and_disk_budgets_change_nothing(
     one_window_a_batch = ("--encode-budget", "0.1")  # so that a block of draws needs few bytes
     results = {}
     for name, more in {
-        "two": (),
+        "one": ("--workers", "1"),
         "none": ("--workers", "0"),
         "four": ("--workers", "4"),
         "spans": ("--disk-budget", "9MB"),
