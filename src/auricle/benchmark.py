@@ -16,7 +16,7 @@ import torch
 from auricle.data.fetch import fetch
 from auricle.data.recall import LockedAudio
 from auricle.files import folder_lock, read_json
-from auricle.job import Data, Job, RunOptions, open_data, resolve
+from auricle.job import Data, Job, RunOptions, resolve
 from auricle.plan.make import write_plan
 from auricle.progress import Progress, SilentProgress
 from auricle.runs.folder import FurtherFolder, RunFolder
@@ -26,6 +26,7 @@ from auricle.runs.rescore import score_run
 from auricle.stages.answering import Answering
 from auricle.stages.encoding import start_encoding
 from auricle.stages.further import answer_further, gather_apart, resolve_evaluations
+from auricle.stages.opening import note_long_clips, open_run
 from auricle.stages.process import LazyEncoder, find_folder
 from auricle.stages.training import Training
 from auricle.synth.make import make_shards
@@ -68,9 +69,9 @@ def run(
     tasks = [task for each in jobs for task in each.tasks]
     make_shards(tasks, home=job.home, workers=max(1, job.workers), progress=progress)
     fetch(tasks, home=job.home, progress=progress)
-    opened = [(each, open_data(each, progress)) for each in jobs]
     torch.set_num_threads(job.threads)
     with LazyEncoder(job) as process:
+        opened = open_run(jobs, process, progress)
         reused = [(each, data) for each, data in opened if each.sides == ("test",)]
         folder = _measure(job, opened[0][1], process, progress, further=reused)
         for one in evaluations:
@@ -100,6 +101,7 @@ def _measure(
         encoding = start_encoding(job, data, folder, process, progress)
         training = Training(data, encoding)
         write_plan(job, data, process, encoding, training)
+        note_long_clips(data, training, process)
         for span in training.spans():
             training.encode(span)
             training.train(span)

@@ -98,6 +98,18 @@ class ClipTable:
         shard, row = self.place(clip)
         return f"{self._stems[shard]}/{self.indexes[shard].keys[row]}"
 
+    def durations_s(self) -> NDArray[np.float64]:
+        """Length of each clip; NaN where its header cannot be read."""
+        lengths = [
+            np.where(i.num_samples > 0, i.num_samples / np.maximum(i.sample_rate, 1), np.nan)
+            for i in self.indexes
+        ]
+        every = np.concatenate([np.zeros(0), *lengths])
+        if self._chosen is None:
+            return every
+        starts = [0, *self._ends]
+        return every[[starts[shard] + row for shard, row in self._chosen]]
+
     def readable(self, clip: int) -> bool:
         """Whether the clip's audio header could be read when the shard was indexed."""
         shard, row = self.place(clip)

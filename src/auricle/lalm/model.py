@@ -24,7 +24,7 @@ from auricle.lalm.matmul import ROUND_ROWS
 from auricle.lalm.operations import Group, linear
 from auricle.lalm.pieces import Piece, whole
 from auricle.lalm.sources import Plain
-from auricle.lalm.tokens import Tokens
+from auricle.lalm.tokens import Tokens, load_tokenizer
 from auricle.seeding import stream_key
 
 Engine = Literal["auto", "lean", "transformers"]
@@ -145,6 +145,16 @@ def build_lalm(
     lalm = LALM(projector, part, concat=concat)
     lalm.set_precision(_DTYPES[recipe.precision])
     return lalm.to(device)
+
+
+def require_decoder(name: str) -> None:
+    """Load a decoder and its tokenizer once, so that a lack shows before the work.
+
+    Raises:
+        CatalogError: One of them cannot be loaded.
+    """
+    load_tokenizer(name)
+    _load(name)
 
 
 def _seed(what: str, seed: int) -> int:

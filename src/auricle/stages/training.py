@@ -18,7 +18,7 @@ class Training:
     """The LALM of a run and its training, continued where a checkpoint lies."""
 
     def __init__(self, data: Data, encoding: Encoding) -> None:
-        self._data, self._encoding = data, encoding
+        self._data, self.encoding = data, encoding
         job, folder = encoding.job, encoding.folder
         made = folder.tokenizer if job.recipe.decoder == MINI_DECODER else None
         if made is not None and not made.exists():
@@ -51,18 +51,18 @@ class Training:
         Clips that turn out to be undecodable are replaced inside `encode`; what replaces them is
         small and does not move the spans.
         """
-        total, mixture = self._encoding.job.total_draws, self._data.mixture
-        first = self.trainer.step * self._encoding.job.recipe.train.batch_size // BLOCK
+        total, mixture = self.encoding.job.total_draws, self._data.mixture
+        first = self.trainer.step * self.encoding.job.recipe.train.batch_size // BLOCK
         units = (
             list(mixture.windows(block * BLOCK, min((block + 1) * BLOCK, total)))
             for block in range(first, -(-total // BLOCK))
         )
-        for span in self._encoding.cut(units):
+        for span in self.encoding.cut(units):
             yield Span(first + span.first, first + span.stop, span.batches)
 
     def encode(self, span: Span) -> None:
         """Encode a span of draws; replace the clips that cannot be decoded."""
-        mixture, encoding = self._data.mixture, self._encoding
+        mixture, encoding = self._data.mixture, self.encoding
         first, stop = span.first * BLOCK, min(span.stop * BLOCK, encoding.job.total_draws)
         bad = encoding.encode(span, name="encode training clips")
         while mixture.mark_undecodable(bad):
@@ -83,17 +83,17 @@ class Training:
 
     def train(self, span: Span) -> None:
         """Train on a span of blocks."""
-        job, trainer = self._encoding.job, self.trainer
+        job, trainer = self.encoding.job, self.trainer
         total = job.recipe.train.steps
         stop = min(span.stop * BLOCK // job.recipe.train.batch_size, total)
         if trainer.step >= stop:
             return
         with (
-            self._encoding.clock("train"),
-            self._encoding.progress.stage("train", total, "steps", done=trainer.step) as stage,
+            self.encoding.clock("train"),
+            self.encoding.progress.stage("train", total, "steps", done=trainer.step) as stage,
         ):
             trainer.run_until(stop, stage=stage)
 
     def answerer(self) -> Answerer:
         """The trained LALM, ready to answer."""
-        return Answerer(self.trainer.lalm, self.tokens, recipe=self._encoding.job.recipe)
+        return Answerer(self.trainer.lalm, self.tokens, recipe=self.encoding.job.recipe)

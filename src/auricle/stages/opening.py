@@ -1,0 +1,224 @@
+"""The opening check: everything that a run needs is tried before anything is trained.
+
+All problems are raised together. What has a manifest already was checked when it began, so a run
+that continues is not checked again.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from auricle.catalog.recipe import MINI_DECODER
+from auricle.data.clips import ClipTable, Window
+from auricle.errors import DataError, EncoderError, OutputError, UserError
+from auricle.features.store import STORED, FeatureStore
+from auricle.files import make_folder
+from auricle.job import Data, Job, open_data
+from auricle.lalm.model import require_decoder
+from auricle.metrics.caption_models import load_caption_models
+from auricle.progress import Progress
+from auricle.runs.folder import RunFolder
+from auricle.runs.manifest import asked_side, record_note
+from auricle.stages.process import LazyEncoder, find_folder
+from auricle.stages.training import Training
+
+_SAMPLED = 4
+"""Clips of a task's side that are decoded."""
+_CAPTION_METRICS = ("FENSE", "DATE")
+
+
+class _Side(NamedTuple):
+    """The clips of one side of a task."""
+
+    name: str
+    table: ClipTable
+    data: Data
+    longest_s: float
+    """Where a training clip is cropped."""
+
+
+def open_run(
+    jobs: Sequence[Job], process: LazyEncoder, progress: Progress
+) -> list[tuple[Job, Data]]:
+    """Open the data of a run and of what it is asked further, and try everything that they need.
+
+    Args:
+        jobs: The run's job, then those of its further evaluations.
+        process: The encoder.
+        progress: Is told of single clips that cannot be decoded.
+
+    Raises:
+        UserError: Something is missing or does not work; all problems are in one text.
+    """
+    problems: list[UserError] = []
+    opened: list[tuple[Job, Data]] = []
+    for job in jobs:
+        _keep(problems, lambda job=job: opened.append((job, open_data(job, progress))))  # type: ignore[misc]
+    _keep(problems, process.properties)
+    works = not problems
+    fresh = _fresh(opened, process) if works else opened
+    sides = list(_sides(fresh))
+    for side in sides:
+        _keep(problems, lambda side=side: _decode_some(side, progress))  # type: ignore[misc]
+    if works and fresh:
+        for longest in (False, True):
+            _keep(problems, lambda last=longest: _encode_extreme(sides, process, last=last))  # type: ignore[misc]
+        _keep(problems, lambda: _require_disk(fresh, process))
+    trained = [job for job, _ in fresh if "train" in job.sides]
+    for name in sorted({job.recipe.decoder for job in trained} - {MINI_DECODER}):
+        _keep(problems, lambda name=name: require_decoder(name))  # type: ignore[misc]
+    metrics = {data.tasks[name].metric for _, data in fresh for name in data.tests}
+    if metrics & {*_CAPTION_METRICS}:
+        _keep(problems, lambda: load_caption_models(jobs[0].options.caption_models()))
+    if len(problems) > 1:
+        lines = [
+            str(p) + (f"\n{p.quoted}" if isinstance(p, EncoderError) else "") for p in problems
+        ]
+        raise UserError("\n".join(line.rstrip() for line in lines))
+    if problems:
+        raise problems[0]
+    return opened
+
+
+def _keep(problems: list[UserError], check: Callable[[], object]) -> None:
+    try:
+        check()
+    except UserError as error:
+        problems.append(error)
+
+
+def _fresh(opened: Sequence[tuple[Job, Data]], process: LazyEncoder) -> list[tuple[Job, Data]]:
+    """Whatever has not begun yet, or is asked other clips than when it began."""
+    run = find_folder(*opened[0], process)
+    found = []
+    for job, data in opened:
+        apart = "train" in job.sides
+        folder: RunFolder = (
+            find_folder(job, data, process) if apart else run.further(job.suite.name)
+        )
+        stored = folder.read_manifest()["test"] if folder.manifest.is_file() else None
+        asked = data.test_lock()
+        if stored is None or {n: asked_side(f) for n, f in stored.items()} != {
+            n: asked_side(f) for n, f in asked.items()
+        }:
+            found.append((job, data))
+    return found
+
+
+def _sides(opened: Sequence[tuple[Job, Data]]) -> Iterator[_Side]:
+    for job, data in opened:
+        for part in data.mixture.parts:
+            yield _Side(f"{part.task.name}, train", part.table, data, job.recipe.crop.length_s)
+        for name, (table, _) in data.tests.items():
+            yield _Side(f"{name}, test", table, data, math.inf)
+
+
+def _decode_some(side: _Side, progress: Progress) -> None:
+    count = len(side.table)
+    clips = sorted({j * (count - 1) // (_SAMPLED - 1) for j in range(_SAMPLED)}) if count else []
+    bad: dict[str, str] = {}
+    for clip in clips:
+        try:
+            if not side.table.readable(clip):
+                raise DataError("its header cannot be read")
+            side.data.source.samples(side.table.window(clip))
+        except DataError as error:
+            bad[side.table.clip_id(clip)] = str(error)
+    if not bad:
+        return
+    first = next(iter(bad))
+    text = f"{len(bad)} of {len(clips)} clips that were tried cannot be decoded ({first}: "
+    text += f"{bad[first].rstrip('.')})"
+    if len(bad) == len(clips):
+        raise DataError(
+            f"{side.name}: {text}. Install what decodes them, or bring the shards anew."
+        )
+    progress.warn(f"{side.name}: {text}.")
+
+
+def _encode_extreme(sides: Sequence[_Side], process: LazyEncoder, *, last: bool) -> None:
+    """Pass the shortest or the longest window of all through the encoder."""
+    found: list[tuple[float, Data, Window]] = []
+    for side in sides:
+        lengths = side.table.durations_s()
+        if np.isnan(lengths).all():
+            continue
+        clip = int(np.nanargmax(lengths) if last else np.nanargmin(lengths))
+        window = side.table.window(clip)
+        most = side.longest_s * window.sample_rate
+        if window.count > most:
+            window = side.table.window(clip, count=round(most))
+        found.append((window.duration_s, side.data, window))
+    for _, data, window in sorted(found, key=lambda one: one[0], reverse=last):
+        try:
+            samples = data.source.samples(window)
+        except DataError:
+            continue  # counted and shown when its task is encoded
+        try:
+            process.get().encode([samples], labels=[str(window)])
+        except EncoderError:
+            process.stop()  # an encoder that broke a rule has no second word: start it anew
+            raise
+        return
+
+
+def _require_disk(opened: Sequence[tuple[Job, Data]], process: LazyEncoder) -> None:
+    """Refuse a run whose features, as far as they can be foreseen, do not fit on the disk."""
+    job, info = opened[0][0], process.get().info
+    dtype = job.recipe.features.dtype or info.dtype
+    store = FeatureStore(
+        job.home / "features" / info.content_hash, dtype=dtype, dim=info.output_dim
+    )
+    rate = process.properties().frame_rate_hz * info.output_dim * STORED[dtype].itemsize
+    needed = max(0.0, sum(_audio_s(*each) for each in opened) * rate - store.size())
+    needed = min(needed, job.options.disk_budget or math.inf)
+    free = shutil.disk_usage(make_folder(job.home)).free
+    if needed > free:
+        raise OutputError(
+            f"The features take about {needed / 1e9:.1f} GB below {job.home}, and "
+            f"{free / 1e9:.1f} GB are free. Give a --disk-budget below that, to work in spans, "
+            "free some space, or set AURICLE_HOME to another disk."
+        )
+
+
+def _audio_s(job: Job, data: Data) -> float:
+    """Seconds of audio that are encoded: every window of the mixture, or one for each draw."""
+    total = sum(float(np.nansum(table.durations_s())) for table, _ in data.tests.values())
+    windows = data.mixture.count_windows() if data.mixture.parts else 0
+    if windows:
+        lengths = [
+            np.minimum(part.table.durations_s(), job.recipe.crop.length_s)
+            for part in data.mixture.parts
+        ]
+        mean = float(np.nanmean(np.concatenate(lengths)))
+        total += min(windows, job.total_draws) * mean
+    return total
+
+
+def note_long_clips(data: Data, training: Training, process: LazyEncoder) -> None:
+    """Warn of test clips that take more positions than the decoder was made for, and keep it."""
+    encoding, lalm = training.encoding, training.trainer.lalm
+    answer = encoding.job.recipe.answer.max_new_tokens
+    rate = process.properties().frame_rate_hz / lalm.concat
+    for name, (table, asked) in data.tests.items():
+        lengths = table.durations_s()
+        positions = {
+            a.id: math.ceil(lengths[a.clip] * rate) + len(training.tokens.encode(a.prompt)) + answer
+            for a in asked
+            if table.readable(a.clip)
+        }
+        long = [clip for clip, count in positions.items() if count > lalm.max_positions]
+        if long:
+            longest = max(long, key=positions.__getitem__)
+            note = (
+                f"{name}: {len(long)} of {len(asked)} test clips take more positions, prompt and "
+                f"answer included, than the decoder was made for ({lalm.max_positions:,}); the "
+                f"longest is {longest} with about {positions[longest]:,}. They are answered whole."
+            )
+            encoding.progress.warn(note)
+            record_note(encoding.folder, note)
