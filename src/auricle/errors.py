@@ -12,6 +12,7 @@ the text alone and exits with the error's ``exit_code``; an exception outside th
         │   ├── EncoderLoadError      it cannot be found, imported or constructed
         │   ├── EncoderContractError  it returned something that the contract forbids
         │   ├── EncoderCrashError     its code raised, or its process died
+        │   │   └── EncoderMemoryError    a batch did not fit into memory; its process lives on
         │   └── EncoderTimeoutError   it did not answer within the limit
         ├── TrainingError             a loss or gradient that is not finite
         ├── ScoringError              predictions or score files that cannot be scored
@@ -87,6 +88,10 @@ class EncoderContractError(EncoderError):
 
 class EncoderCrashError(EncoderError):
     """The encoder's code raised an exception, or its process died."""
+
+
+class EncoderMemoryError(EncoderCrashError):
+    """A batch did not fit into the encoder's memory."""
 
 
 class EncoderTimeoutError(EncoderError):

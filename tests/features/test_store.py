@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from auricle.errors import OutputError
-from auricle.features.encode import as_dtype
+from auricle.features.line import as_dtype
 from auricle.features.store import FeatureStore
 
 

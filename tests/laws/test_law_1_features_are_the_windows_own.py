@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -39,6 +40,18 @@ class WholeBatchEncoder(torch.nn.Module):
         audio = audio / audio.abs().max()
         frames = audio[:, : audio.shape[1] // 400 * 400].reshape(len(audio), -1, 400)
         return frames.abs().mean(-1, keepdim=True)
+"""
+SMALL = """
+import torch
+class SmallMemoryEncoder(torch.nn.Module):
+    '''Cannot take more than three windows.'''
+    output_dim = 2
+    def forward(self, audio, mask=None):
+        if len(audio) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.")
+        frames = audio[:, : audio.shape[1] // 400 * 400].reshape(len(audio), -1, 400)
+        counts = mask[:, 399 : audio.shape[1] // 400 * 400 : 400]
+        return torch.stack([frames.mean(-1), frames.std(-1)], -1), counts
 """
 
 
@@ -175,3 +188,17 @@ def test_a_dropped_batch_comes_back_byte_for_byte(
         assert len(features.missing(batches)) == len(batches) - 1
         features.ensure(list(reversed(batches)), name="encode", progress=SilentProgress())
     assert {b.hash: features.store.path(b.hash).read_bytes() for b in batches} == first
+
+
+def test_a_batch_that_ran_out_of_memory_has_the_features_of_its_windows(
+    clips: tuple[ClipTable, list[Window]], tmp_path: Path
+) -> None:
+    (tmp_path / "small.py").write_text(SMALL)
+    encoder = str(tmp_path / "small.py")
+    alone, _ = features_of(encoder, clips, tmp_path / "alone", budget_s=0.1)
+    split, mode = features_of(encoder, clips, tmp_path / "split", budget_s=1000.0)
+    assert mode == "padded"
+    parts = [json.loads(p.read_text()) for p in (tmp_path / "split" / "splits").glob("*.json")]
+    assert parts == [[2, 3, 2, 3]]  # ten windows in halves, and those in halves
+    for window, expected in alone.items():
+        assert np.array_equal(split[window], expected)

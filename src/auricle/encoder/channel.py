@@ -38,7 +38,7 @@ class ChannelNonsenseError(Exception):
 
 
 class Channel:
-    """Our end of the socket, with one deadline for a whole exchange."""
+    """Our end of the socket, with a deadline for every step."""
 
     def __init__(self) -> None:
         self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -60,11 +60,36 @@ class Channel:
     def exchange(
         self, order: dict[str, Any], *, timeout_s: float, is_alive: Callable[[], bool]
     ) -> dict[str, Any]:
-        """Send an order and wait for its answer.
+        """Send an order and wait for its answer; see `send` and `receive`."""
+        deadline = time.monotonic() + timeout_s
+        self.send(order, timeout_s=timeout_s)
+        return self.receive(timeout_s=deadline - time.monotonic(), is_alive=is_alive)
+
+    def send(self, order: dict[str, Any], *, timeout_s: float) -> None:
+        """Send an order; answers come in the order of the orders.
 
         Args:
             order: What to do; our own JSON.
-            timeout_s: Limit for the whole exchange, however slowly bytes drip.
+            timeout_s: How long the other side may leave it in the line.
+
+        Raises:
+            ChannelClosedError: The other side died or closed the socket.
+            ChannelTimeoutError: The limit passed.
+        """
+        data = json.dumps(order, allow_nan=False).encode()
+        try:
+            self._ours.settimeout(timeout_s)
+            self._ours.sendall(_LENGTH.pack(len(data)) + data)
+        except TimeoutError as error:
+            raise ChannelTimeoutError from error
+        except OSError as error:
+            raise ChannelClosedError from error
+
+    def receive(self, *, timeout_s: float, is_alive: Callable[[], bool]) -> dict[str, Any]:
+        """Wait for the answer to the oldest order that has none.
+
+        Args:
+            timeout_s: Limit for the whole answer, however slowly bytes drip.
             is_alive: Asked while waiting: a forked grandchild may hold the socket open after the
                 child itself has died.
 
@@ -74,14 +99,6 @@ class Channel:
             ChannelNonsenseError: The answer is not a JSON object of at most `MAX_MESSAGE_BYTES`.
         """
         deadline = time.monotonic() + timeout_s
-        data = json.dumps(order, allow_nan=False).encode()
-        try:
-            self._ours.settimeout(timeout_s)
-            self._ours.sendall(_LENGTH.pack(len(data)) + data)
-        except TimeoutError as error:
-            raise ChannelTimeoutError from error
-        except OSError as error:
-            raise ChannelClosedError from error
         (size,) = _LENGTH.unpack(self._receive(_LENGTH.size, deadline, is_alive))
         if not 2 <= size <= MAX_MESSAGE_BYTES:
             raise ChannelNonsenseError(f"a message that says it is {size} bytes long")

@@ -2,15 +2,16 @@
 
 It is started by path in the encoder's own interpreter, imports the standard library, numpy, torch
 and nothing of auricle, and works on Python 3.9. Orders and answers are JSON messages, a 4-byte
-big-endian length before each, on an inherited socket; audio comes and features go through two
-inherited memory files. Standard output and error are a log. What is sent from here is only ever
-believed after the other side has checked it.
+big-endian length before each, on an inherited socket; audio comes and features go through
+inherited memory files, two of each, and an order says which. Standard output and error are a log.
+What is sent from here is only ever believed after the other side has checked it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import faulthandler
+import gc
 import json
 import os
 import random
@@ -37,10 +38,10 @@ _MAX_TEXT = 20_000
 class Child:
     """Answers orders until its parent is gone."""
 
-    def __init__(self, channel: int, audio: int, features: int) -> None:
+    def __init__(self, channel: int, files: list[int]) -> None:
         self.channel = channel
-        self.audio = audio
-        self.features = features
+        self.audio = files[: len(files) // 2]
+        self.features = files[len(files) // 2 :]
         self.encoder: Any = None
         self.device: Any = None
         self.arguments_taken = 2
@@ -62,6 +63,8 @@ class Child:
                 answer = {"ok": False, "stage": self.stage, "kind": "load", "text": str(refusal)}
             except BaseException as error:  # SystemExit too: the encoder must not end us unheard
                 answer = {"ok": False, "stage": self.stage, **_describe(error)}
+            if answer.get("kind") == "memory":
+                self._give_memory_back()
             self._write(answer)
 
     def _read(self, size: int) -> bytes:
@@ -132,7 +135,7 @@ class Child:
 
         self.stage = "forward"
         audio = numpy.empty(request["shape"], dtype=numpy.float32)
-        _read_file(self.audio, audio.reshape(-1).view(numpy.uint8).data)
+        _read_file(self.audio[request["bank"]], audio.reshape(-1).view(numpy.uint8).data)
         batch = torch.from_numpy(audio).to(self.device)
         mask = torch.zeros(batch.shape, dtype=torch.int32)
         for row, length in enumerate(request["lengths"]):
@@ -148,13 +151,22 @@ class Child:
             output = self.encoder(*given)
         answer: dict[str, Any] = {}
         try:
-            answer = child_output.send(*child_output.unpack(output, len(audio)), self.features)
+            target = self.features[request["bank"]]
+            answer = child_output.send(*child_output.unpack(output, len(audio)), target)
         except child_output.BadOutputError as bad:
             answer["bad_output"] = {"rule": bad.rule, "seen": _short(str(bad))}
         answer["resident_bytes"] = _resident_bytes("VmHWM:")
         answer["device_bytes"] = torch.cuda.max_memory_reserved(self.device) if on_cuda else None
         answer["training"] = any(module.training for module in self.encoder.modules())
         return answer
+
+    def _give_memory_back(self) -> None:
+        """What a batch that did not fit has left must not keep its parts from fitting."""
+        gc.collect()
+        if self.device is not None and self.device.type == "cuda":
+            import torch
+
+            torch.cuda.empty_cache()
 
     def sums(self, request: dict[str, Any]) -> dict[str, Any]:
         """Sums of the parameters and of the buffers: they must not change."""
@@ -268,8 +280,8 @@ def die_with_parent(lifeline: int, *, thread_is_main: bool) -> None:
 
 def main() -> None:
     """Take the descriptors' numbers from the command line and serve."""
-    channel, audio, features, lifeline, thread_is_main = (int(text) for text in sys.argv[1:6])
-    for descriptor in (channel, audio, features, lifeline):
+    thread_is_main, channel, lifeline, *files = (int(text) for text in sys.argv[1:])
+    for descriptor in (channel, lifeline, *files):
         os.set_inheritable(descriptor, False)
     sys.argv[1:] = []
     with contextlib.suppress(ImportError, ValueError, OSError):
@@ -278,7 +290,7 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     die_with_parent(lifeline, thread_is_main=bool(thread_is_main))
     faulthandler.enable()
-    Child(channel, audio, features).serve()
+    Child(channel, files).serve()
 
 
 if __name__ == "__main__":

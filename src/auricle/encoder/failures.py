@@ -11,6 +11,7 @@ from auricle.errors import (
     EncoderCrashError,
     EncoderError,
     EncoderLoadError,
+    EncoderMemoryError,
 )
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -46,7 +47,7 @@ def refusal(answer: dict[str, Any], doing: str) -> EncoderError:
     if kind == "load":
         return EncoderLoadError(text)
     if kind == "memory":
-        return EncoderCrashError(
+        return EncoderMemoryError(
             f"The encoder ran out of memory while {doing}: {text}. Give it smaller batches with "
             "--encode-budget, or let it work through long audio piece by piece.",
             quoted,

@@ -1,13 +1,15 @@
 """Our side of an encoder's process: start it, know what it is, have it encode batches.
 
-One call is one batch, padded to its longest window. Nothing that comes back is believed before
-`contract.py` has checked it, and any error ends the process: a child that broke a rule once has no
-second word.
+One call is one batch, padded to its longest window. Two calls may be under way, so that the child
+finds its next batch laid out when it has finished one (`begin`, `finish`). Nothing that comes back
+is believed before `contract.py` has checked it, and any error but a lack of memory ends the
+process: a child that broke a rule once has no second word.
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +30,9 @@ from auricle.encoder.contract import (
 )
 from auricle.encoder.failures import clean
 from auricle.encoder.identity import argument_files, check_report, content_hash, hash_files
-from auricle.encoder.load import WRAPPERS, EncoderSpec
-from auricle.encoder.process import ChildProcess, Isolation
+from auricle.encoder.load import EncoderSpec, package_of
+from auricle.encoder.process import BANKS, ChildProcess, Isolation
+from auricle.errors import EncoderMemoryError
 from auricle.seeding import random_words, stream_key, unit_floats
 
 START_TIMEOUT_S = 900.0
@@ -63,6 +66,14 @@ class Usage(NamedTuple):
     wall_s: float
     resident_bytes: int | None
     device_bytes: int | None
+
+
+class _Call(NamedTuple):
+    """A batch that was begun."""
+
+    windows: WindowNames
+    bank: int
+    started: float
 
 
 class EncoderProcess:
@@ -102,6 +113,9 @@ class EncoderProcess:
         self._isolation = isolation
         self._child: ChildProcess | None = None
         self._info: EncoderInfo | None = None
+        self._in_flight: deque[_Call] = deque()
+        self._begun = 0
+        self._answered_bank = 0
 
     def __enter__(self) -> Self:
         return self.start()
@@ -142,6 +156,7 @@ class EncoderProcess:
         Raises:
             EncoderError: It could not be; the process is gone.
         """
+        self._in_flight.clear()
         self._child = ChildProcess(
             self.spec,
             log_path=self._log_path,
@@ -178,11 +193,64 @@ class EncoderProcess:
             EncoderError: The encoder failed on this batch; the process is gone.
         """
         try:
-            answer, windows = self.ask_batch(audio, labels=labels)
+            self.begin(audio, labels=labels)
+            return self.finish()
+        except BaseException:
+            self.close()
+            raise
+
+    def begin(
+        self, audio: Sequence[NDArray[np.float32]], *, labels: Sequence[str], seed: int = 0
+    ) -> None:
+        """Hand a batch over and do not wait; at most two may be without their `finish`.
+
+        Args:
+            audio: As for `encode`.
+            labels: As for `encode`.
+            seed: For the global random generators of the child; a frozen encoder does not care.
+
+        Raises:
+            EncoderError: The child is gone.
+        """
+        windows = WindowNames(labels, [len(samples) for samples in audio])
+        if not windows.lengths or min(windows.lengths) < 1 or len(labels) != len(audio):
+            raise ValueError("a batch needs windows of at least one sample, and a label for each")
+        if len(self._in_flight) >= BANKS:
+            raise ValueError(f"at most {BANKS} batches can be under way")
+        started = time.monotonic()
+        batch = np.zeros((len(audio), max(windows.lengths)), np.float32)
+        for row, samples in enumerate(audio):
+            batch[row, : len(samples)] = samples
+        bank = self._begun % BANKS
+        order = {
+            "op": "encode",
+            "bank": bank,
+            "shape": list(batch.shape),
+            "lengths": list(windows.lengths),
+            "seed": seed,
+        }
+        child = self._running()
+        child.put_audio(batch, bank=bank)
+        child.send(order, timeout_s=self.batch_timeout_s, doing=f"encoding {windows.all()}")
+        self._begun += 1
+        self._in_flight.append(_Call(windows, bank, started))
+
+    def finish(self) -> list[Encoded]:
+        """Wait for the oldest batch that was begun; returns what `encode` does.
+
+        Raises:
+            EncoderMemoryError: The batch did not fit; the process lives on, what else was begun
+                is still being encoded.
+            EncoderError: The encoder failed on this batch; the process is gone.
+        """
+        try:
+            answer, windows = self._answer()
             raw = read_batch(
                 answer, self.features_file, output_dim=self.output_dim, windows=windows
             )
             return split_batch(raw, windows=windows)
+        except EncoderMemoryError:
+            raise
         except BaseException:
             self.close()
             raise
@@ -195,7 +263,7 @@ class EncoderProcess:
         Args:
             audio: As for `encode`.
             labels: As for `encode`.
-            seed: For the global random generators of the child; a frozen encoder does not care.
+            seed: As for `begin`.
 
         Returns:
             The child's untrusted answer, which describes what lies in `features_file`.
@@ -203,22 +271,14 @@ class EncoderProcess:
         Raises:
             EncoderError: The child could not; it may live on.
         """
-        windows = WindowNames(labels, [len(samples) for samples in audio])
-        if not windows.lengths or min(windows.lengths) < 1 or len(labels) != len(audio):
-            raise ValueError("a batch needs windows of at least one sample, and a label for each")
-        started = time.monotonic()
-        batch = np.zeros((len(audio), max(windows.lengths)), np.float32)
-        for row, samples in enumerate(audio):
-            batch[row, : len(samples)] = samples
-        order = {
-            "op": "encode",
-            "shape": list(batch.shape),
-            "lengths": list(windows.lengths),
-            "seed": seed,
-        }
-        child = self._running()
-        child.put_audio(batch)
-        answer = child.ask(order, timeout_s=self.batch_timeout_s, doing=f"encoding {windows.all()}")
+        self.begin(audio, labels=labels, seed=seed)
+        return self._answer()
+
+    def _answer(self) -> tuple[dict[str, Any], WindowNames]:
+        windows, self._answered_bank, started = self._in_flight.popleft()
+        answer = self._running().receive(
+            timeout_s=self.batch_timeout_s, doing=f"encoding {windows.all()}"
+        )
         self.usage = Usage(
             time.monotonic() - started,
             _count(answer.get("resident_bytes")),
@@ -239,8 +299,8 @@ class EncoderProcess:
 
     @property
     def features_file(self) -> MemoryFile:
-        """Where the child lays a batch's features."""
-        return self._running().features
+        """Where the child has laid the features of the batch that it answered last."""
+        return self._running().features[self._answered_bank]
 
     @property
     def is_running(self) -> bool:
@@ -274,7 +334,7 @@ class EncoderProcess:
         spec = self.spec
         is_file = spec.kind != "module"
         path = Path(spec.target)
-        module, root = (None, None) if not is_file else _package_of(path)
+        module, root = (None, None) if not is_file else package_of(path)
         return {
             "op": "load",
             "shown": spec.text.removesuffix(f":{spec.class_name}"),
@@ -329,18 +389,6 @@ def probe_audio(index: int, num_samples: int) -> NDArray[np.float32]:
     tone = np.sin(2 * np.pi * (200 + 40 * index + 150 * time_s) * time_s)
     swell = 0.5 + 0.5 * np.sin(2 * np.pi * (1.3 + 0.2 * index) * time_s)
     return (0.2 * noise * swell + 0.2 * tone).astype(np.float32)
-
-
-def _package_of(path: Path) -> tuple[str | None, Path | None]:
-    """Dotted name and root folder of a file that lies in a package; our own wrappers do not."""
-    if path.parent == WRAPPERS or not (path.parent / "__init__.py").is_file():
-        return None, None
-    parts = [path.stem]
-    folder = path.parent
-    while (folder / "__init__.py").is_file():
-        parts.insert(0, folder.name)
-        folder = folder.parent
-    return ".".join(parts), folder
 
 
 def _count(value: object) -> int | None:

@@ -240,3 +240,15 @@ def _parse_model(
 def _short_name(stem: str, class_name: str | None) -> str:
     whole = f"{stem}-{class_name}" if class_name else stem
     return re.sub(r"[^A-Za-z0-9._-]+", "_", whole).lstrip(".-")[:80] or "encoder"
+
+
+def package_of(path: Path) -> tuple[str | None, Path | None]:
+    """Dotted name and root folder of a file that lies in a package; our own wrappers do not."""
+    if path.parent == WRAPPERS or not (path.parent / "__init__.py").is_file():
+        return None, None
+    parts = [path.stem]
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return ".".join(parts), folder

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -35,6 +35,7 @@ from auricle.errors import EncoderCrashError, EncoderLoadError, EncoderTimeoutEr
 from auricle.files import make_folder, write_failure
 
 _CHILD = Path(__file__).resolve().parent / "child.py"
+BANKS = 2
 _LOG_TAIL_BYTES = 4_000
 _DYING_S = 5.0
 
@@ -93,24 +94,27 @@ class Isolation:
 
 
 class ChildProcess:
-    """A started child with its channel and its two memory files."""
+    """A started child with its channel and its memory files.
+
+    Audio and features have `BANKS` memory files each, so that a batch can be laid out, and another
+    one's features be read, while the child works.
+    """
 
     def __init__(
         self, spec: EncoderSpec, *, log_path: Path, threads: int, isolation: Isolation
     ) -> None:
         self._log_path = log_path
         self._channel = Channel()
-        self._audio = MemoryFile("auricle-audio")
-        self.features = MemoryFile("auricle-features")
+        self._audio = [MemoryFile(f"auricle-audio-{bank}") for bank in range(BANKS)]
+        self.features = [MemoryFile(f"auricle-features-{bank}") for bank in range(BANKS)]
         lifeline, self._lifeline = os.pipe()
         descriptors = (
             self._channel.child_descriptor,
-            self._audio.descriptor,
-            self.features.descriptor,
             lifeline,
+            *(file.descriptor for file in (*self._audio, *self.features)),
         )
         is_main = threading.current_thread() is threading.main_thread()
-        numbers = [*map(str, descriptors), str(int(is_main))]
+        numbers = [str(int(is_main)), *map(str, descriptors)]
         command = [
             *isolation.command_prefix,
             str(spec.python or sys.executable),
@@ -160,28 +164,56 @@ class ChildProcess:
         """Processor seconds of the child and what it started; 0 where there is no /proc."""
         return session_cpu_s(self.pid)
 
-    def put_audio(self, batch: NDArray[np.float32]) -> None:
+    def put_audio(self, batch: NDArray[np.float32], *, bank: int) -> None:
         """Lay a padded batch where the child will read it."""
         self._require_open()
-        self._audio.write(batch)
+        self._audio[bank].write(batch)
 
     def ask(self, order: dict[str, Any], *, timeout_s: float, doing: str) -> dict[str, Any]:
-        """Have the child do something.
+        """Have the child do something; as `send`, then `receive`."""
+        self.send(order, timeout_s=timeout_s, doing=doing)
+        return self.receive(timeout_s=timeout_s, doing=doing)
 
-        A child that is late, gone or talks nonsense is ended; one that only says that it could not
-        do it lives on, for the checker to ask it more.
+    def send(self, order: dict[str, Any], *, timeout_s: float, doing: str) -> None:
+        """Give the child an order, which it takes up when it is done with the one before.
 
         Args:
             order: The order.
-            timeout_s: Limit for the whole exchange.
+            timeout_s: How long it may lie in a full line.
             doing: What it does, for the error's sentence: ``encoding a.wav (1.00 s)``.
+
+        Raises:
+            EncoderError: The child is gone or does not read.
+        """
+        self._require_open()
+        with self._judged(timeout_s, doing):
+            self._channel.send(order, timeout_s=timeout_s)
+
+    def receive(self, *, timeout_s: float, doing: str) -> dict[str, Any]:
+        """Wait for the answer to the oldest order that has none.
+
+        A child that is late, gone or talks nonsense is ended; one that only says that it could not
+        do it lives on, for whoever asks it more.
+
+        Args:
+            timeout_s: Limit for the answer.
+            doing: What it does, for the error's sentence.
 
         Raises:
             EncoderError: The kind that fits what happened.
         """
         self._require_open()
+        with self._judged(timeout_s, doing):
+            answer = self._channel.receive(timeout_s=timeout_s, is_alive=self._is_alive)
+        if answer.get("ok") is True:
+            return answer
+        raise refusal(answer, doing)
+
+    @contextlib.contextmanager
+    def _judged(self, timeout_s: float, doing: str) -> Iterator[None]:
+        """End the child when the line to it fails, and say why."""
         try:
-            answer = self._channel.exchange(order, timeout_s=timeout_s, is_alive=self._is_alive)
+            yield
         except ChannelTimeoutError:
             self.close()
             raise EncoderTimeoutError(
@@ -197,9 +229,6 @@ class ChildProcess:
         except BaseException:  # Ctrl-C: the answer would come to the wrong order
             self.close()
             raise
-        if answer.get("ok") is True:
-            return answer
-        raise refusal(answer, doing)
 
     def log_tail(self) -> str:
         """The last lines of what this child printed."""
@@ -237,8 +266,8 @@ class ChildProcess:
 
     def _release(self) -> None:
         self._channel.close()
-        self._audio.close()
-        self.features.close()
+        for file in (*self._audio, *self.features):
+            file.close()
         os.close(self._lifeline)
 
     def _is_alive(self) -> bool:

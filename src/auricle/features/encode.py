@@ -1,15 +1,15 @@
 """Encoding what is missing: windows are decoded on threads while the encoder works on a batch.
 
-The encoder is an `Encoder` here, a thing that turns a batch of audio into frames; that it lives in
-a process of its own is the encoder room's business.
+Threads, because decoding and resampling leave Python's lock; processes that write into shared
+memory took longer on every kind of clip (`benchmarks/decode.py`).
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,31 +18,12 @@ from numpy.typing import NDArray
 from auricle.data.clips import AudioSource, Window
 from auricle.errors import DataError
 from auricle.features.batches import Batch, BatchPlan
+from auricle.features.line import Encoder, EncodingLine
 from auricle.features.store import FeatureStore
 from auricle.progress import Progress
 
 _BATCHES_AHEAD = 3
-
-
-class EncodedWindow(Protocol):
-    """Frames of one window, masked ones dropped."""
-
-    @property
-    def frames(self) -> NDArray[Any]:
-        """``[T', D]``; bfloat16 as its 16 bits."""
-
-    @property
-    def dtype(self) -> str:
-        """float32, float16 or bfloat16."""
-
-
-class Encoder(Protocol):
-    """Turns one batch of audio into features."""
-
-    def encode(
-        self, audio: Sequence[NDArray[np.float32]], *, labels: Sequence[str]
-    ) -> Sequence[EncodedWindow]:
-        """Encode a batch; ``labels`` name the windows in errors."""
+_WINDOWS_AHEAD = 4  # for each thread, where a window is a batch
 
 
 class Features:
@@ -84,7 +65,8 @@ class Features:
             The windows whose audio cannot be decoded.
 
         Raises:
-            EncoderError: The encoder failed; finished batches stay stored.
+            EncoderError: The encoder failed; finished batches stay stored. A batch that does not
+                fit into its memory is no failure until a window alone does not.
             OutputError: A batch cannot be written.
         """
         missing = self.missing(batches)
@@ -96,9 +78,19 @@ class Features:
                 progress.stage(name, total, "s of audio", done=done) as stage,
                 ThreadPoolExecutor(self._workers) as pool,
             ):
-                for batch, audio in self._decoded(missing, pool):
-                    self._encode(encoder, batch, audio)
+                started, encoded_s = time.monotonic(), 0.0
+
+                def stored(batch: Batch) -> None:
+                    nonlocal encoded_s
+                    encoded_s += batch.duration_s
+                    rate = encoded_s / 60 / max(time.monotonic() - started, 1e-3)
                     stage.advance(batch.duration_s)
+                    stage.note(f"{rate:.3g} h of audio per minute")
+
+                line = EncodingLine(encoder, self.store, stored=stored)
+                for batch, audio in self._decoded(missing, pool):
+                    line.put(batch, audio)
+                line.finish()
         return self.undecodable(batches)
 
     def keep_only(self, batches: Iterable[Batch]) -> None:
@@ -122,13 +114,19 @@ class Features:
     ) -> Iterable[tuple[Batch, list[NDArray[np.float32] | None]]]:
         ahead: deque[tuple[Batch, list[Future[NDArray[np.float32] | None]]]] = deque()
         waiting = iter(batches)
+        queued = 0
+        enough = _WINDOWS_AHEAD * self._workers
         try:
             while True:
-                while len(ahead) < _BATCHES_AHEAD and (batch := next(waiting, None)) is not None:
+                while len(ahead) < _BATCHES_AHEAD or queued < enough:
+                    if (batch := next(waiting, None)) is None:
+                        break
                     ahead.append((batch, [pool.submit(self._samples, w) for w in batch.windows]))
+                    queued += len(batch.windows)
                 if not ahead:
                     return
                 batch, jobs = ahead.popleft()
+                queued -= len(jobs)
                 yield batch, [job.result() for job in jobs]
         finally:
             for _, jobs in ahead:
@@ -140,26 +138,3 @@ class Features:
             return self._source.samples(window)
         except DataError:
             return None  # recorded as -1 frames; the run counts it, shows it and replaces it
-
-    def _encode(
-        self, encoder: Encoder, batch: Batch, audio: Sequence[NDArray[np.float32] | None]
-    ) -> None:
-        rows = [j for j, samples in enumerate(audio) if samples is not None]
-        stored: list[NDArray[Any] | None] = [None] * len(audio)
-        if rows:
-            given = [samples for samples in audio if samples is not None]
-            encoded = encoder.encode(given, labels=[str(batch.windows[j]) for j in rows])
-            for j, window in zip(rows, encoded, strict=True):
-                stored[j] = as_dtype(window.frames, window.dtype, self.store.dtype)
-        self.store.write(batch.hash, stored)
-
-
-def as_dtype(frames: NDArray[Any], given: str, wanted: str) -> NDArray[Any]:
-    """Frames ``[T', D]`` in another stored dtype, rounded to nearest; bfloat16 as its 16 bits."""
-    if given == wanted:
-        return frames
-    tensor = torch.from_numpy(np.array(frames))
-    tensor = (tensor.view(torch.bfloat16) if given == "bfloat16" else tensor).to(torch.float32)
-    if wanted == "bfloat16":
-        return np.asarray(tensor.to(torch.bfloat16).view(torch.uint16).numpy())
-    return np.asarray(tensor.numpy().astype(wanted))

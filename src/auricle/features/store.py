@@ -10,8 +10,12 @@ encoded again, is byte for byte the same. The store of one encoder and dtype is 
                   "crc32": of the data}, padded with spaces to a multiple of 64 with the prefix
     data          the windows' frames one after another, row-major, little-endian, T' x D each
 
-``bfloat16`` is stored as its 16 bits. ``probes.safetensors`` beside the dtypes holds the features
-of the probe windows, which must agree when the store is used again (law 5).
+``bfloat16`` is stored as its 16 bits. A batch that did not fit into the encoder's memory has
+``features/<encoder hash>/splits/<batch hash>.json``: how many windows each of its parts has, in
+their order. It is written before a part is encoded and outlives the features, so that whoever
+encodes the batch again, in whatever dtype, makes the same parts (laws 1 and 4).
+``probes.safetensors`` beside the dtypes holds the features of the probe windows, which must agree
+when the store is used again (law 5).
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ import torch
 from numpy.typing import NDArray
 
 from auricle.errors import OutputError
-from auricle.files import atomic_writer
+from auricle.files import atomic_writer, read_json, write_json
 
 MAGIC = b"AURFEAT1"
 _OPEN_BATCHES = 1024
@@ -57,6 +61,7 @@ class FeatureStore:
 
     def __init__(self, folder: Path, *, dtype: str, dim: int) -> None:
         self.folder = folder / dtype
+        self._splits = folder / "splits"
         self.dtype = dtype
         self.dim = dim
         self._open: OrderedDict[str, StoredBatch] = OrderedDict()
@@ -104,6 +109,19 @@ class FeatureStore:
         with atomic_writer(self.path(batch)) as stream:
             stream.write(MAGIC + struct.pack("<Q", len(text)) + text)
             stream.write(data)
+
+    def parts(self, batch: str) -> tuple[int, ...] | None:
+        """Windows in each part that the batch is encoded in; None = it is encoded whole."""
+        path = self._splits / f"{batch}.json"
+        return tuple(read_json(path)) if path.exists() else None
+
+    def write_parts(self, batch: str, parts: Sequence[int]) -> None:
+        """Record for good in which parts a batch is encoded.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        write_json(self._splits / f"{batch}.json", list(parts))
 
     def frames(self, batch: str) -> tuple[int, ...]:
         """T' of each window of a stored batch; -1 where the audio cannot be decoded."""
