@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,3 +143,39 @@ def test_held_out_clips_are_asked_and_an_official_kind_of_run_draws_all(
     assert (task["clips_scored"], task["clips_expected"], task["failure"]) == (6, 6, None)
     lines = held.folder.predictions("pitch").read_text().splitlines()
     assert all(json.loads(line)["id"].startswith("train/k") for line in lines)
+
+
+CRAMPED = """
+import torch
+class CrampedEncoder(torch.nn.Module):
+    '''Has memory for three windows.'''
+    output_dim = 2
+    def forward(self, audio, mask=None):
+        if len(audio) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.")
+        frames = audio[:, : audio.shape[1] // 400 * 400].reshape(len(audio), -1, 400)
+        return torch.stack([frames.mean(-1), frames.std(-1)], -1), None
+"""
+
+
+@pytest.mark.slow
+def test_a_run_records_the_batches_that_did_not_fit_and_makes_the_same_parts_again(
+    suite: Callable[..., Path], home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "cramped.py").write_text(CRAMPED)
+    path = suite()
+
+    def state() -> tuple[dict[str, list[int]], dict[str, bytes]]:
+        options = RunOptions(out=tmp_path / "runs", settings=TINY, workers=1)
+        folder = run(str(tmp_path / "cramped.py"), str(path), options=options).folder
+        shutil.rmtree(folder.path / "predictions")
+        files = {p.name: p.read_bytes() for p in home.glob("features/*/*/*/*.bin")}
+        return folder.read_manifest()["batches"]["splits"], files
+
+    splits, files = state()
+    assert sorted(splits.values()) == [[2, 3, 2, 3], [3] * 8]
+    shutil.rmtree(home / "features")  # the manifest alone remembers
+    again, files_again = state()
+    assert again == splits
+    assert files_again
+    assert files_again.items() <= files.items()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -45,7 +45,7 @@ class Manifest:
     seed: int
     """The run's seed."""
     batches: dict[str, Any]
-    """How windows share encode batches: mode and budget."""
+    """How windows share encode batches: mode, budget, and the parts of those that did not fit."""
     versions: dict[str, str]
     """Versions of auricle, Python and the packages that compute."""
     hardware: dict[str, Any]
@@ -138,6 +138,17 @@ def record_note(folder: RunFolder, note: str) -> None:
     value = folder.read_manifest()
     if note not in value["notes"]:
         value["notes"].append(note)
+        write_json(folder.manifest, value)
+
+
+def record_splits(folder: RunFolder, splits: Mapping[str, Sequence[int]]) -> None:
+    """Keep which encode batches did not fit into memory, and how many windows each part has."""
+    if not splits:
+        return
+    value = folder.read_manifest()
+    known = value["batches"].setdefault("splits", {})
+    if fresh := {batch: list(parts) for batch, parts in splits.items() if batch not in known}:
+        known |= fresh
         write_json(folder.manifest, value)
 
 

@@ -79,7 +79,8 @@ def _encoder_rows(
             words = {True: "yes", False: "no", None: "not measured"}
             yield name.replace("_", " "), words.get(properties[name], str(properties[name]))
     if batches:
-        yield "encode batches", ", ".join(f"{k.removesuffix('_s')} {v}" for k, v in batches.items())
+        shown = {k: len(v) if k == "splits" else v for k, v in batches.items()}
+        yield "encode batches", ", ".join(f"{k.removesuffix('_s')} {v}" for k, v in shown.items())
     if encoder.get("content_hash"):
         yield "content hash", str(encoder["content_hash"])
     files = encoder.get("files") or {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ from auricle.features.store import STORED, FeatureStore
 from auricle.job import Data, Job
 from auricle.progress import Progress
 from auricle.runs.folder import RunFolder
-from auricle.runs.manifest import record_note, record_stage, start_manifest
+from auricle.runs.manifest import record_note, record_splits, record_stage, start_manifest
 from auricle.stages.manifest import describe_run
 from auricle.stages.process import LazyEncoder
 
@@ -58,6 +58,9 @@ class Encoding:
             encoder=process.get,
             workers=job.workers,
         )
+        for batch, parts in batches.get("splits", {}).items():
+            if self.features.store.parts(batch) is None:
+                self.features.store.write_parts(batch, parts)
         itemsize = STORED[self.features.store.dtype].itemsize
         self._bytes_per_s: float = properties.frame_rate_hz * info.output_dim * itemsize
 
@@ -98,7 +101,18 @@ class Encoding:
         with self.clock("encode"):
             if self.job.options.disk_budget is not None:
                 self.features.keep_only(span.batches)
-            return self.features.ensure(span.batches, name=name, progress=self.progress)
+            return self.ensure(span.batches, name=name)
+
+    def ensure(self, batches: Sequence[Batch], *, name: str) -> set[Window]:
+        """Encode batches and keep in the manifest which of them were encoded in parts.
+
+        Returns:
+            The windows whose audio cannot be decoded.
+        """
+        bad = self.features.ensure(batches, name=name, progress=self.progress)
+        parts = {batch.hash: self.features.store.parts(batch.hash) for batch in batches}
+        record_splits(self.folder, {key: sizes for key, sizes in parts.items() if sizes})
+        return bad
 
     def tell(self, note: str) -> None:
         """Warn, and keep the warning for whoever reads the scores."""

@@ -70,10 +70,8 @@ class Training:
             # Only windows that replace damaged ones are new to the plan here.
             encoding.features.plan.add(windows)
             with encoding.clock("encode"):
-                bad = encoding.features.ensure(
-                    encoding.features.plan.of(windows),
-                    name="encode replacements",
-                    progress=encoding.progress,
+                bad = encoding.ensure(
+                    encoding.features.plan.of(windows), name="encode replacements"
                 )
         for name, count in mixture.unreadable_clips().items():
             encoding.tell(
