@@ -195,10 +195,10 @@ def test_a_batch_that_ran_out_of_memory_has_the_features_of_its_windows(
 ) -> None:
     (tmp_path / "small.py").write_text(SMALL)
     encoder = str(tmp_path / "small.py")
-    alone, _ = features_of(encoder, clips, tmp_path / "alone", budget_s=0.1)
-    split, mode = features_of(encoder, clips, tmp_path / "split", budget_s=1000.0)
+    (alone,), _ = features_of(encoder, clips, tmp_path / "alone", budgets_s=[0.1])
+    (split,), mode = features_of(encoder, clips, tmp_path / "split", budgets_s=[1000.0])
     assert mode == "padded"
-    parts = [json.loads(p.read_text()) for p in (tmp_path / "split" / "splits").glob("*.json")]
+    parts = [json.loads(p.read_text()) for p in (tmp_path / "split/1000.0/splits").glob("*.json")]
     assert parts == [[2, 3, 2, 3]]  # ten windows in halves, and those in halves
     for window, expected in alone.items():
         assert np.array_equal(split[window], expected)

@@ -19,7 +19,7 @@ def main() -> int:
 
     del sys.path[0]
     order: dict[str, Any] = json.loads(sys.argv[2])
-    maker = child.Child(-1, -1, -1)
+    maker = child.Child(-1, [])
     try:
         maker.load(order)
     except BaseException as error:
