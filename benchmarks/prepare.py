@@ -3,7 +3,7 @@
     python benchmarks/prepare.py [--rounds 5] [--clips 4]
 
 A round is one batch of 10-s clips (44.1-kHz FLAC in a shard). *Plain* decodes and resamples them
-and runs the encoder of `patch_transformer.py` on them, in this process; *ours, first* is what a run
+and runs the encoder of `base_encoder.py` on them, in this process; *ours, first* is what a run
 does with clips that it never saw (decode, the encoder's process, checks, store); *ours, again*
 opens the store anew and reads their features. All three in each round, one thread; medians of CPU
 seconds (the encoder's process included) and of wall time, for each clip.
@@ -24,7 +24,7 @@ from pathlib import Path
 
 import soundfile
 import torch
-from patch_transformer import PatchEncoder
+from base_encoder import BaseEncoder
 
 from auricle.data.clips import AudioSource, ClipTable
 from auricle.data.decode import decode
@@ -77,13 +77,13 @@ def main() -> None:
     rounds, clips = options.rounds, options.clips
     torch.set_num_threads(1)
     here = Path(__file__).parent
-    plain_encoder = PatchEncoder().eval().requires_grad_(requires_grad=False)
+    plain_encoder = BaseEncoder().eval().requires_grad_(requires_grad=False)
     with tempfile.TemporaryDirectory() as name:
         folder, silent = Path(name), SilentProgress()
         shard = make_shard(folder / "clips.tar", (rounds + 1) * clips)
         table = ClipTable([shard], open_indexes([shard], home=folder, workers=1, progress=silent))
         source = AudioSource([table])
-        spec = parse_encoder(str(here / "patch_transformer.py"))
+        spec = parse_encoder(str(here / "base_encoder.py"))
         with EncoderProcess(spec, log_path=folder / "log") as process:
             plan = BatchPlan(mode="padded", budget_s=clips * SECONDS)
             plan.add(table.window(clip) for clip in range(len(table)))

@@ -13,7 +13,8 @@ from auricle.cli.terminal import duration, log_to, make_progress, print_json
 from auricle.errors import UserError
 
 _ENCODER = typer.Argument(
-    help="file.py, file.py:Class, package.module:Class, or a built-in: logmel, noise."
+    help="file.py, file.py:Class, package.module:Class, hf:owner/model, a folder with a submission "
+    "or a model, or a built-in: logmel, noise."
 )
 
 
