@@ -94,7 +94,8 @@ class PlainProgress:
         yield stage
         took = time.monotonic() - started
         if took >= _SILENT_FOR_S:
-            self._line(f"{name}: {total:.0f} {unit} in {took:.1f} s {stage.last_note}".rstrip())
+            note = stage.last_note and f", {stage.last_note}"
+            self._line(f"{name}: {total:.0f} {unit} in {took:.1f} s{note}")
         _log_stage(name, total, unit, took)
 
     def message(self, text: str) -> None:
@@ -127,9 +128,10 @@ class _PlainStage:
             self._shown = now
             rate = (self._done - self._first) / (now - self._started)
             left = max(0.0, self._total - self._done) / rate
+            note = self.last_note and f", {self.last_note}"
             self._progress._line(
                 f"{self._name}: {self._done:.0f} of {self._total:.0f} {self._unit}, "
-                f"{duration(left)} left {self.last_note}".rstrip()
+                f"{duration(left)} left{note}"
             )
 
     def note(self, text: str) -> None:
