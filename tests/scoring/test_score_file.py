@@ -91,7 +91,7 @@ def test_map_takes_its_options(write):
     ("name", "content", "text"),
     [
         ("p.csv", "a,b\n1,2\n", r"has the columns: a, b\. Expected a header with 'predict'"),
-        ("p.csv", "", "has the columns: nothing"),
+        ("p.csv", "", "is empty. Expected a header"),
         ("p.csv", "predict,labels\na,b,c\n", "row 2 has 3 fields, the header 2"),
         ("p.csv", "id,predict,labels\nx,a,b\nx,c,d\n", "row 3: clip 'x' has two different answers"),
         ("p.csv", 'predict,labels\n"a"b,c\n', "is no valid CSV file"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,10 @@ def register(app: typer.Typer) -> None:
 
 
 def score_command(
-    run: Path = typer.Argument(help="A run folder, or a file of answers (CSV, TSV, JSON lines)."),
+    run: Path = typer.Argument(
+        help="A run folder, a file of answers (CSV, TSV, JSON lines), or a folder of "
+        "predictions_TASK.csv files."
+    ),
     metric: str | None = typer.Option(
         None, "--metric", help="For a file: accuracy, mAP, iWER, ..."
     ),
@@ -53,6 +57,8 @@ def score_command(
     [bold]auricle score answers.csv --metric iWER[/]
 
     [bold]auricle score predictions_fsd50k.csv --task fsd50k[/]
+
+    [bold]auricle score experiments/task1/my_encoder[/]   (predictions_*.csv of XARES-LLM)
     """
     if not run.is_file() and not run.is_dir():
         raise UserError(
@@ -74,13 +80,29 @@ def score_command(
         raise UserError(
             f"{run} is a folder, whose tasks say their metrics: leave --metric and --task out."
         )
+    return _score_folder(run, options, table=table, as_json=as_json)
+
+
+def _score_folder(path: Path, options: MetricOptions, *, table: str | None, as_json: bool) -> int:
+    """A run's folder, or one with a file of answers per task."""
     from auricle.runs.folder import RunFolder
     from auricle.runs.rescore import score_further, score_run
+    from auricle.scoring.score_folder import is_answers_folder, score_folder, unknown_lines
 
-    folder = RunFolder.open(run)
-    scores, further = score_run(folder, models=options), score_further(folder, models=options)
+    further: dict[str, dict[str, Any]] = {}
+    unknown: dict[str, list[str]] = {}
+    if not RunFolder(path).manifest.is_file() and is_answers_folder(path):
+        scores = score_folder(path, options=options)
+        unknown = scores["unknown"]
+        title = f"answers in {path}"
+        result: dict[str, Any] = {"folder": str(path), "scores": scores}
+    else:
+        folder = RunFolder.open(path)
+        scores, further = score_run(folder, models=options), score_further(folder, models=options)
+        title = f"{folder.path.name} on {scores['suite']}"
+        result = {"run": str(folder.path), "scores": scores, "further": further}
     if as_json:
-        print_json(json.dumps({"run": str(folder.path), "scores": scores, "further": further}))
+        print_json(json.dumps(result))
     elif table is not None:
         from auricle.scoring.tables import scores_table
 
@@ -88,10 +110,16 @@ def score_command(
     else:
         from auricle.cli.tables import print_scores
 
-        for each in (scores, *further.values()):
-            print_scores(each, title=f"{folder.path.name} on {each['suite']}")
+        print_scores(scores, title=title)
+        for suite, each in further.items():
+            print_scores(each, title=f"{path.name} on {suite}")
+    if unknown:
+        print(f"not scored, named after no task: {len(unknown)}", file=sys.stderr)
+        for line in unknown_lines(unknown):
+            print(f"  {line}", file=sys.stderr)
     measured = [scores, *further.values()]
-    return 3 if any(task["failure"] for each in measured for task in each["tasks"].values()) else 0
+    failed = any(task["failure"] for each in measured for task in each["tasks"].values())
+    return 3 if failed or unknown else 0
 
 
 def _score_file(

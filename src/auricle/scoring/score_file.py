@@ -115,10 +115,9 @@ def _from_rows(path: Path, rows: Iterator[list[str]]) -> list[ScoredClip]:
     answer = next((header.index(name) for name in _ANSWER if name in header), None)
     reference = next((header.index(name) for name in _REFERENCE if name in header), None)
     if answer is None or reference is None:
-        seen = ", ".join(header[:8]) or "nothing"
-        raise ScoringError(
-            f"{path} has the columns: {seen}. Expected a header with 'predict' and 'labels'."
-        )
+        seen = ", ".join(header[:8])
+        seen = f"has the columns: {seen}" if header else "is empty"
+        raise ScoringError(f"{path} {seen}. Expected a header with 'predict' and 'labels'.")
     identity = header.index("id") if "id" in header else None
     answers: dict[str, str] = {}
     references: dict[str, list[str]] = {}

@@ -1,0 +1,105 @@
+"""``auricle score FOLDER`` on the files that XARES-LLM writes, one per task."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from auricle.catalog.load import get_suite
+from auricle.cli.app import execute
+
+
+def write(folder: Path, name: str, right: int, wrong: int = 0) -> None:
+    rows = "rain,Rain\n" * right + "rain,dog\n" * wrong
+    (folder / name).write_text("predict,labels\n" + rows, encoding="utf-8")
+
+
+def score(folder: Path, capsys: pytest.CaptureFixture[str], expect: int) -> dict:
+    assert execute(["score", str(folder), "--json"]) == expect
+    return json.loads(capsys.readouterr().out)["scores"]
+
+
+def test_each_file_is_scored_as_the_task_in_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, "predictions_eval_esc-50.csv", 300, 100)
+    write(tmp_path, "predictions_gtzan.csv", 33, 66)
+    (tmp_path / "score_eval_esc-50.yaml").write_text("0.99")  # theirs is never read
+    scores = score(tmp_path, capsys, expect=3)
+    assert scores["tasks"]["esc-50"]["score"] == 0.75
+    assert scores["tasks"]["gtzan"]["score"] == pytest.approx(1 / 3)
+    # A track's mean over two of its fifteen tasks is none.
+    assert set(scores["tasks"]) == set(get_suite("track-a").tasks)
+    assert "no predictions_eval_nsynth.csv" in scores["tasks"]["nsynth"]["failure"]
+    assert scores["tracks"]["a"]["mean"] is None
+
+    assert execute(["score", str(tmp_path)]) == 3
+    out = capsys.readouterr().out
+    assert "400/400" in out
+    assert "mean of track A" in out
+    assert execute(["score", str(tmp_path), "--table", "csv"]) == 3
+    assert "esc-50,accuracy,0.75," in capsys.readouterr().out
+
+
+def test_synthetic_tasks_have_the_mean_of_the_files_that_are_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tasks = [name for name in get_suite("mini").tasks if name.startswith("synth-")][:2]
+    for name in tasks:
+        write(tmp_path, f"predictions_{name}.csv", 10)
+    scores = score(tmp_path, capsys, expect=0)
+    assert list(scores["tasks"]) == sorted(tasks)
+    assert scores["mean"] == 1.0
+    assert scores["unknown"] == {}
+
+
+def test_a_file_named_after_no_task_is_counted_with_the_nearest_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, "predictions_eval_esc-50.csv", 400)
+    write(tmp_path, "predictions_eval_gtzn.csv", 99)
+    write(tmp_path, "predictions_eval_zzz.csv", 1)
+    assert score(tmp_path, capsys, expect=3)["unknown"] == {
+        "predictions_eval_gtzn.csv": ["gtzan"],
+        "predictions_eval_zzz.csv": [],
+    }
+    assert execute(["score", str(tmp_path)]) == 3
+    said = capsys.readouterr().err
+    assert "not scored, named after no task: 2" in said
+    assert "predictions_eval_gtzn.csv (nearest: gtzan)" in said
+    assert "predictions_eval_zzz.csv (no task comes near)" in said
+
+
+def test_a_file_that_cannot_be_scored_leaves_its_task_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "predictions_eval_esc-50.csv").write_text("predict\nrain\n")
+    (tmp_path / "predictions_eval_gtzan.csv").write_text("")
+    (tmp_path / "predictions_eval_cremad.csv").write_text("predict,labels\n")
+    write(tmp_path, "predictions_eval_libricount.csv", 1143)
+    write(tmp_path, "predictions_eval_voxceleb1.csv", 5)
+    tasks = score(tmp_path, capsys, expect=3)["tasks"]
+    assert "has the columns: predict. Expected a header" in tasks["esc-50"]["failure"]
+    assert "predictions_eval_gtzan.csv is empty" in tasks["gtzan"]["failure"]
+    assert "has a header and no answers" in tasks["cremad"]["failure"]
+    assert tasks["libricount"]["failure"] == "1143 clips were answered; the task has 1144"
+    assert tasks["voxceleb1"]["failure"] is None
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (["predictions_eval_gtzan.csv", "predictions_GTZAN.csv"], "two files of the task gtzan"),
+        (["predictions_esc50.csv"], r"none is named after a task: predictions_esc50.csv (nearest"),
+        (["answers.csv"], "is no run folder"),
+    ],
+)
+def test_a_folder_that_cannot_be_scored_says_why(
+    names: list[str], text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in names:
+        write(tmp_path, name, 1)
+    assert execute(["score", str(tmp_path)]) == 2
+    assert text in capsys.readouterr().err
