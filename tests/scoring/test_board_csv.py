@@ -1,4 +1,5 @@
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -149,7 +150,21 @@ def test_the_health_of_every_task_is_told_hidden_ones_first(write):
 
 def test_the_terminal_names_the_unranked_and_shows_the_health(write, capsys):
     path = write("team,esc-50,x*\nA,0.9,0.5\nB,0.8,-\nC,0.7,0.6\nD,0.6,0.7\n")
-    assert execute(["board", "rank", str(path), "--health"]) == 0
+    assert execute(["board", "rank", str(path), "--health"]) == 3
     out = capsys.readouterr().out
     assert "B has no rank: missing x*" in out
     assert "runs against the public tasks" in out
+
+
+@pytest.mark.parametrize("form", [[], ["--table", "csv"], ["--json"]])
+def test_a_row_without_a_rank_is_printed_with_its_reason_and_exit_code_3(write, capsys, form):
+    path = write("team,esc-50,tacos*\nowls,.5,.5\nlarks,.9,\n")
+    assert execute(["board", "rank", str(path), *form]) == 3
+    printed, said = capsys.readouterr()
+    assert "owls" in printed
+    assert "larks" in printed
+    if form == ["--json"]:
+        assert [r["missing"] for r in json.loads(printed)["rows"]] == [[], ["tacos*"]]
+    else:
+        assert "larks has no rank: missing tacos*" in (said if form else printed)
+    assert execute(["board", "rank", str(write("team,esc-50\nowls,.5\n")), *form]) == 0

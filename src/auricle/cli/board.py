@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ def rank_command(
         False, "--health", help="Also say how well each task tells the teams apart."
     ),
     as_json: bool = _JSON,
-) -> None:
+) -> int:
     """Rank teams: public, hidden and overall recomputed, ties only where nothing differs.
+
+    A team that lacks a task has no rank; the table is printed all the same, and the exit code is 3.
 
     [bold]auricle board rank scores.csv --table latex[/]
     """
@@ -36,25 +39,31 @@ def rank_command(
     from auricle.scoring.tables import board_table
 
     board = rank_board(files, known_tasks=list_tasks())
+    unranked = [
+        f"{row['team']} has no rank: missing {', '.join(row['missing'])}"
+        for row in board["rows"]
+        if row["missing"]
+    ]
+    code = 3 if unranked else 0
     if as_json:
         print_json(json.dumps(board))
-        return
+        return code
     if table is not None:
         print(board_table(board).render(table), end="")
-        return
+        for line in unranked:
+            print(line, file=sys.stderr)
+        return code
     rows = []
     for row in board["rows"]:
         band = "" if row["band"] is None else f"{row['band'][0]} to {row['band'][1]}"
         means = ["" if row[n] is None else f"{row[n]:.4f}" for n in ("overall", "public", "hidden")]
         rows.append([str(row["rank"] or "-"), band, row["team"], *means])
     print_rows(["rank", "band", "team", "overall", "public", "hidden"], rows)
-    for row in board["rows"]:
-        if row["missing"]:
-            print(f"{row['team']} has no rank: missing {', '.join(row['missing'])}")
-    for line in [*board["differences"], *board["notes"]]:
+    for line in [*unranked, *board["differences"], *board["notes"]]:
         print(line)
     if health:
         _print_health(board["health"])
+    return code
 
 
 def _print_health(tasks: list[dict[str, Any]]) -> None:
