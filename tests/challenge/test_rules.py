@@ -157,6 +157,6 @@ def test_a_team_has_one_model_and_a_person_one_team() -> None:
         "3.zip": make(team="Crows", members=["ada"]),
     }
     text = "\n".join(problem.message for problem in find_conflicts(entries))
-    assert "submitted both 1.zip and 2.zip" in text
+    assert "'OWLS' stands in both 1.zip and 2.zip" in text
     assert "'ada' is in 'Owls' and in 'Crows'" in text
     assert find_conflicts({"1.zip": make()}) == []

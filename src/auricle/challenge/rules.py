@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from auricle.challenge.entry_names import fold
-from auricle.challenge.submission import FILE_NAME, ORGANISERS_SET, Submission
+from auricle.challenge.submission import FILE_NAME, ORGANISERS_SET, Registration, Submission
 from auricle.challenge.verdicts import Problem, Verdict, shown
 
 SHARE_TOLERANCE = 0.5
@@ -36,7 +36,7 @@ def check_rules(submission: Submission, folder: Path) -> list[Problem]:
         Every rule that is broken, with the way to mend it.
     """
     problems = _check_training_data(submission)
-    problems += _check_people(submission)
+    problems += check_people(submission)
     problems += _check_files(submission, folder)
     problems += _check_arguments(submission.arguments)
     return problems
@@ -79,15 +79,6 @@ def _check_training_data(submission: Submission) -> list[Problem]:
                     f"{each.hours:g}."
                 )
             )
-    return problems
-
-
-def _check_people(submission: Submission) -> list[Problem]:
-    names = [fold(name) for name in submission.members]
-    twice = {name for name in names if names.count(name) > 1}
-    problems = [_broken(f"members: '{shown(name)}' is listed twice.") for name in sorted(twice)]
-    if len(set(submission.tracks)) < len(submission.tracks):
-        problems.append(_broken("tracks: one track is listed twice."))
     return problems
 
 
@@ -170,26 +161,44 @@ def is_in_time(moment: datetime, day: date) -> bool:
     return moment < deadline(day)
 
 
-def find_conflicts(entries: Mapping[str, Submission]) -> list[Problem]:
+def check_people(entry: Registration, name: str = FILE_NAME) -> list[Problem]:
+    """Hold one team's members and tracks against the rules.
+
+    Args:
+        entry: A registration or a declaration.
+        name: What problems call it.
+    """
+    names = [fold(member) for member in entry.members]
+    problems = [
+        Problem(Verdict.RULE_BROKEN, f"{name}, members: '{shown(twice)}' is listed twice.")
+        for twice in sorted({member for member in names if names.count(member) > 1})
+    ]
+    if len(set(entry.tracks)) < len(entry.tracks):
+        said = f"{name}, tracks: one track is listed twice."
+        problems.append(Problem(Verdict.RULE_BROKEN, said))
+    return problems
+
+
+def find_conflicts(entries: Mapping[str, Registration]) -> list[Problem]:
     """Hold all entries against each other: one model per team, a person in one team only.
 
     Args:
-        entries: Declarations by archive name.
+        entries: Registrations or declarations by what problems call them.
     """
     problems = []
     teams: dict[str, str] = {}
     people: dict[str, tuple[str, str]] = {}
-    for archive, entry in entries.items():
+    for name, entry in entries.items():
         team = fold(entry.team)
         if team in teams:
             problems.append(
                 Problem(
                     Verdict.RULE_BROKEN,
-                    f"'{shown(entry.team)}' submitted both {shown(teams[team])} and "
-                    f"{shown(archive)}; one model per team is allowed.",
+                    f"The team '{shown(entry.team)}' stands in both {shown(teams[team])} and "
+                    f"{shown(name)}; one model per team is allowed.",
                 )
             )
-        teams.setdefault(team, archive)
+        teams.setdefault(team, name)
         for member in entry.members:
             known, other = people.setdefault(fold(member), (team, entry.team))
             if known != team:
@@ -197,7 +206,8 @@ def find_conflicts(entries: Mapping[str, Submission]) -> list[Problem]:
                     Problem(
                         Verdict.RULE_BROKEN,
                         f"'{shown(member)}' is in '{shown(other)}' and in '{shown(entry.team)}'; "
-                        "a person may be in one team only.",
+                        "a person may be in one team only. Two people of one name: write both "
+                        "with something that tells them apart.",
                     )
                 )
     return problems

@@ -29,7 +29,7 @@ import ipaddress
 import json
 import re
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -157,16 +157,21 @@ class TrainingSet(_Model):
     """Percent of what the encoder heard in training."""
 
 
-class Submission(_Model):
-    """The declaration, as it stands in ``submission.yaml``."""
+class Registration(_Model):
+    """Who takes part: what a team registers with, and what its declaration says again."""
 
     schema_: Annotated[int, AfterValidator(_version)] = Field(alias="schema")
     team: TeamName
     members: list[TeamName] = Field(min_length=1, max_length=50)
     contact: Annotated[Line, AfterValidator(_email)]
+    tracks: list[Literal["a", "b"]] = Field(min_length=1, max_length=2)
+
+
+class Submission(Registration):
+    """The declaration, as it stands in ``submission.yaml``."""
+
     encoder: Annotated[Line, AfterValidator(_encoder)]
     arguments: dict[str, Any] = Field(default={}, max_length=100)
-    tracks: list[Literal["a", "b"]] = Field(min_length=1, max_length=2)
     weights: Weights
     training_data: list[TrainingSet] = Field(max_length=1000)
     parameters: Annotated[int, Field(ge=0, le=10**12)]
@@ -187,6 +192,9 @@ class Submission(_Model):
     def arguments_json(self) -> str:
         """The constructor's arguments for the command line."""
         return json.dumps(self.arguments)
+
+
+Declared = TypeVar("Declared", bound=Registration)
 
 
 class SubmissionError(UserError):
@@ -224,18 +232,32 @@ def parse_submission(data: bytes) -> Submission:
     Raises:
         SubmissionError: All that is wrong with it.
     """
+    return parse_declaration(Submission, data, FILE_NAME)
+
+
+def parse_declaration(model: type[Declared], data: bytes, name: str) -> Declared:
+    """Validate the bytes of a stranger's YAML file as a registration or a submission.
+
+    Args:
+        model: What it should be.
+        data: Its bytes.
+        name: What problems call it.
+
+    Raises:
+        SubmissionError: All that is wrong with it.
+    """
     try:
         value = read_plain_yaml(data)
     except PlainYamlError as error:
-        raise SubmissionError([_invalid(f"{FILE_NAME}: {shown(str(error), 300)}.")]) from error
+        raise SubmissionError([_invalid(f"{name}: {shown(str(error), 300)}.")]) from error
     if not isinstance(value, dict):
         seen = "empty" if value is None else f"a {_kind(value)}"
-        raise SubmissionError([_invalid(f"{FILE_NAME} is {seen}; 'name: value' lines are due.")])
+        raise SubmissionError([_invalid(f"{name} is {seen}; 'name: value' lines are due.")])
     try:
-        return Submission.model_validate(value)
+        return model.model_validate(value)
     except ValidationError as error:
-        problems = [_explain(detail, value) for detail in error.errors(include_url=False)[:50]]
-        raise SubmissionError(problems) from error
+        details = error.errors(include_url=False)[:50]
+        raise SubmissionError([_explain(each, value, model, name) for each in details]) from error
 
 
 def salvage_submission(folder: Path) -> Submission | None:
@@ -259,17 +281,17 @@ def _invalid(message: str) -> Problem:
     return Problem(Verdict.DECLARATION_INVALID, message)
 
 
-def _explain(detail: ErrorDetails, value: Any) -> Problem:
+def _explain(detail: ErrorDetails, value: Any, model: type[BaseModel], name: str) -> Problem:
     place = [part for part in detail["loc"] if not str(part).startswith("function-")]
     path = ""
     for part in place:
         path += f"[{part}]" if isinstance(part, int) else f"{'.' if path else ''}{part}"
-    said = f"{FILE_NAME}, {shown(path)}"
+    said = f"{name}, {shown(path)}"
     kind, context = detail["type"], detail.get("ctx") or {}
     if kind == "missing":
         return _invalid(f"{said}: is missing; add it ({_purpose(str(place[-1]))}).")
     if kind == "extra_forbidden":
-        known = _fields_at(place)
+        known = _fields_at(place, model)
         near = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.6)
         offer = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}."
         return _invalid(f"{said}: there is no such field; {offer}")
@@ -287,9 +309,9 @@ def _explain(detail: ErrorDetails, value: Any) -> Problem:
     return _invalid(f"{said}: {written} was seen; {expected[:1].lower()}{expected[1:]}.")
 
 
-def _fields_at(place: list[Any]) -> list[str]:
-    models: dict[str, type[BaseModel]] = {"weights": Weights, "training_data": TrainingSet}
-    model = models.get(str(place[0]), Submission) if len(place) > 1 else Submission
+def _fields_at(place: list[Any], model: type[BaseModel]) -> list[str]:
+    parts: dict[str, type[BaseModel]] = {"weights": Weights, "training_data": TrainingSet}
+    model = parts.get(str(place[0]), model) if len(place) > 1 else model
     return [field.alias or name for name, field in model.model_fields.items()]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ def register(app: typer.Typer) -> None:
     app.command("new")(new_command)
     app.command("pack")(pack_command)
     app.command("verify")(verify_command)
+    challenge_app.command("register")(register_command)
     challenge_app.command("judge")(judge_command)
     app.add_typer(challenge_app, name="challenge")
 
@@ -119,6 +121,47 @@ def verify_command(
         _print_stages(found.stages)
         _print_receipt(found.receipt)
     return 0 if found.accepted else 3
+
+
+def register_command(
+    files: list[Path] = typer.Argument(
+        help="A YAML file per team: team, members, contact, tracks."
+    ),
+    teams: Path = typer.Option(Path("teams.json"), "--teams", help="The table of teams."),
+    last_day: datetime | None = typer.Option(
+        None,
+        "--deadline",
+        formats=["%Y-%m-%d"],
+        metavar="YYYY-MM-DD",
+        help="Refuse what comes after this day, 23:59 anywhere on Earth.",
+    ),
+    as_json: bool = _JSON,
+) -> int:
+    """Check teams' registrations and keep the table of teams (exit code 3 if one is refused).
+
+    [bold]auricle challenge register inbox/*.yaml --deadline 2026-01-31[/]
+    """
+    from auricle.challenge.registration import register_teams
+
+    day = last_day.date() if last_day is not None else None
+    found, table = register_teams(files, teams, now=datetime.now(UTC), last_day=day)
+    refused = [each for each in found if each.problems]
+    if as_json:
+        print_json(json.dumps({"files": [f.record() for f in found], "teams": table}))
+        return 3 if refused else 0
+    from auricle.cli.tables import print_rows
+
+    rows = [
+        [str(each.file), each.team or "", "\n".join(p.message for p in each.problems) or each.note]
+        for each in found
+    ]
+    print_rows(["file", "team", "what was found, what to do"], rows)
+    tracks = ", ".join(
+        f"in track {track.upper()} {sum(track in team['tracks'] for team in table)}"
+        for track in "ab"
+    )
+    print(f"{teams}: teams {len(table)}, {tracks}; refused now: {len(refused)}")
+    return 3 if refused else 0
 
 
 def judge_command(

@@ -1,0 +1,127 @@
+"""``auricle challenge register``: the table of teams, through the command line."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auricle.challenge.registration import register_teams
+from auricle.cli.app import execute
+
+OWLS = """\
+schema: 1
+team: Night Owls
+members: [Ada Example, Bo Example]
+contact: owls@example.org
+tracks: [a, b]
+"""
+
+
+@pytest.fixture
+def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("owls.yaml").write_text(OWLS, encoding="utf-8")
+    return tmp_path
+
+
+def register(
+    capsys: pytest.CaptureFixture[str], *words: str, expect: int = 0
+) -> dict[str, dict[str, Any]]:
+    assert execute(["challenge", "register", *words, "--json"]) == expect
+    return {each["file"]: each for each in json.loads(capsys.readouterr().out)["files"]}
+
+
+def teams(path: str = "teams.json") -> list[dict[str, Any]]:
+    return json.loads(Path(path).read_text(encoding="utf-8"))["teams"]
+
+
+def test_a_team_is_registered_once_however_often_its_file_is_given(
+    inbox: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert register(capsys, "owls.yaml")["owls.yaml"]["accepted"]
+    (entry,) = teams()
+    assert (entry["team"], entry["tracks"]) == ("Night Owls", ["a", "b"])
+    assert entry["members"] == ["Ada Example", "Bo Example"]
+    assert datetime.now(UTC) - datetime.fromisoformat(entry["registered"]) < timedelta(hours=1)
+    before = Path("teams.json").read_bytes()
+    assert register(capsys, "owls.yaml", "owls.yaml")["owls.yaml"]["accepted"]
+    assert Path("teams.json").read_bytes() == before
+
+
+def test_a_name_and_a_person_belong_to_the_first_team(
+    inbox: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("again.yaml").write_text(OWLS.replace("Night Owls", "NIGHT OWLS").replace("[a, b]", "[a]"))
+    larks = OWLS.replace("Night Owls", "Larks").replace("Bo Example", "Cy Example")
+    Path("larks.yaml").write_text(larks)
+    Path("crows.yaml").write_text(larks.replace("Larks", "Crows").replace("Ada", "Di"))
+    register(capsys, "owls.yaml")
+    files = register(capsys, "again.yaml", "larks.yaml", "crows.yaml", expect=3)
+    said = {file: " ".join(p["message"] for p in each["problems"]) for file, each in files.items()}
+    assert (
+        "'NIGHT OWLS' stands in both teams.json (Night Owls) and again.yaml" in said["again.yaml"]
+    )
+    assert "'Ada Example' is in 'Night Owls' and in 'Larks'" in said["larks.yaml"]
+    # Larks were refused, so their Cy is free for the crows.
+    assert files["crows.yaml"]["accepted"]
+    assert [team["team"] for team in teams()] == ["Night Owls", "Crows"]
+
+
+def test_all_problems_are_told_at_once(inbox: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("bad.yaml").write_text("schema: 1\nteem: X\nmembers: [Ada, ada]\ncontact: nowhere\n")
+    Path("twice.yaml").write_text(OWLS.replace("Bo Example", "ada example"))
+    Path("empty.yaml").write_text("")
+    files = ["bad.yaml", "twice.yaml", "empty.yaml", "gone.yaml"]
+    assert execute(["challenge", "register", *files, "owls.yaml"]) == 3
+    out = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for text in (
+        "bad.yaml, team: is missing",
+        "bad.yaml, tracks: is missing",
+        "there is no such field; did you mean 'team'?",
+        "an e-mail address like team@example.org is expected",
+        "'ada example' is listed twice",
+        "empty.yaml is empty",
+        "gone.yaml cannot be read (No such file or directory)",
+        "teams.json: teams 1, in track A 1, in track B 1; refused now: 4",
+    ):
+        assert text in out
+    assert [team["team"] for team in teams()] == ["Night Owls"]
+
+
+def test_registration_ends_at_noon_utc_after_its_last_day(
+    inbox: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files, day = [inbox / "owls.yaml"], date(2026, 1, 31)
+    late = datetime(2026, 2, 1, 12, tzinfo=UTC)
+    (found,), table = register_teams(files, inbox / "t.json", now=late, last_day=day)
+    assert "registration ended with 2026-01-31 anywhere on Earth" in found.problems[0].message
+    assert table == []
+    in_time = late - timedelta(seconds=1)
+    (found,), table = register_teams(files, inbox / "t.json", now=in_time, last_day=day)
+    assert (found.problems, len(table)) == ((), 1)
+    # Who registered in time stays registered when the file is given again.
+    (found,), table = register_teams(files, inbox / "t.json", now=late, last_day=day)
+    assert (found.problems, len(table)) == ((), 1)
+    register(capsys, "owls.yaml", "--deadline", "2026-01-31", expect=3)
+    assert not Path("teams.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("{", "teams.json is no table of teams"),
+        ('{"teams": [1]}', "teams.json is no table of teams"),
+        ('{"teams": [{"team": "X"}]}', "teams.json: the entry of 'X' is not valid"),
+    ],
+)
+def test_a_table_that_is_none_is_left_alone(
+    content: str, text: str, inbox: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("teams.json").write_text(content)
+    assert execute(["challenge", "register", "owls.yaml"]) == 2
+    assert text in capsys.readouterr().err
+    assert Path("teams.json").read_text() == content
