@@ -41,16 +41,22 @@ app = typer.Typer(
         "auricle trains a small audio language model on top of your frozen encoder, lets it "
         "answer in free text, and scores the answers.\n\n"
         "Start here:  [bold]auricle run logmel --suite smoke[/]   (no network, a few minutes)\n\n"
-        "Your own:    [bold]auricle run my_encoder.py --suite smoke[/]"
+        "Your own:    [bold]auricle check my_encoder.py[/]\n\n"
+        "             [bold]auricle run my_encoder.py --suite smoke[/]\n\n"
+        "Then:        [bold]auricle compare runs/smoke/*[/]"
+    ),
+    epilog=(
+        "Exit codes: 0 good, 2 a mistake that the text says how to mend, 3 the answer is no, "
+        "130 interrupted (the same command continues)."
     ),
 )
 run_commands.register(app)
 check_commands.register(app)
 score_commands.register(app)
 catalog_commands.register(app)
-app.add_typer(data_commands.app, name="data")
+app.add_typer(data_commands.app, name="data", rich_help_panel="What can be measured")
 challenge_commands.register(app)
-app.add_typer(board_commands.app, name="board")
+app.add_typer(board_commands.app, name="board", rich_help_panel="The challenge")
 
 
 def _show_version(value: bool) -> None:

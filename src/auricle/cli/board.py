@@ -11,14 +11,21 @@ import typer
 
 from auricle.cli.terminal import print_json
 
-app = typer.Typer(no_args_is_help=True, help="Rank encoders and build the public page.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help=(
+        "Rank encoders and build the public page.\n\n"
+        "A table of scores:   [bold]auricle board rank scores.csv[/]\n\n"
+        "Runs as a web page:  [bold]auricle board build --run runs/track-a/mine-0123456789ab[/]"
+    ),
+)
 
 _JSON = typer.Option(False, "--json", help="Print one JSON object.")
 
 
 @app.command("rank")
 def rank_command(
-    files: list[Path] = typer.Argument(help="CSV files, one row per team; hidden tasks end in *."),
+    files: list[Path] = typer.Argument(help="CSV files, one row per team."),
     table: str | None = typer.Option(
         None, "--table", metavar="FORMAT", help="Print as csv, json, markdown or latex."
     ),
@@ -30,6 +37,12 @@ def rank_command(
     """Rank teams: public, hidden and overall recomputed, ties only where nothing differs.
 
     A team that lacks a task has no rank; the table is printed all the same, and the exit code is 3.
+
+    Columns are team, tasks by name, and hidden tasks, which end in *; scores go from 0 to 1:
+
+        team,esc-50,gtzan,tacos*
+
+        Night Owls,.71,.64,.38
 
     [bold]auricle board rank scores.csv --table latex[/]
     """
@@ -91,7 +104,9 @@ def _print_health(tasks: list[dict[str, Any]]) -> None:
 def build_command(
     out: Path = typer.Option(Path("site"), "--out", help="Folder of the site."),
     runs: list[Path] = typer.Option([], "--run", help="A run folder; repeat for more."),
-    results: list[Path] = typer.Option([], "--results", help="A CSV or scores.json; repeat."),
+    results: list[Path] = typer.Option(
+        [], "--results", help="A CSV as for 'board rank', or a scores.json; repeat for more."
+    ),
     published: bool = typer.Option(
         True, "--published/--no-published", help="Show the published results of 2026."
     ),
@@ -102,7 +117,10 @@ def build_command(
     title: str = typer.Option("auricle board", "--title", help="Name of the site."),
     as_json: bool = _JSON,
 ) -> None:
-    """Build the static site; it needs no server and no network."""
+    """Build the static site; it needs no server and no network.
+
+    [bold]auricle board build --run judged/owls --run judged/larks --results others.csv[/]
+    """
     from auricle.board.site import build_board
 
     summary = build_board(

@@ -11,8 +11,8 @@ from auricle.cli.terminal import print_json
 
 def register(app: typer.Typer) -> None:
     """Add this file's commands."""
-    app.command("suites")(suites_command)
-    app.command("tasks")(tasks_command)
+    app.command("suites", rich_help_panel="What can be measured")(suites_command)
+    app.command("tasks", rich_help_panel="What can be measured")(tasks_command)
 
 
 def suites_command(

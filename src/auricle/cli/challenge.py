@@ -25,22 +25,35 @@ _GPU = typer.Option(
     False, "--gpu", help="Let the encoder's locks pass a GPU (see docs/security.md)."
 )
 
-challenge_app = typer.Typer(no_args_is_help=True, help="The organiser's side of the challenge.")
+_PANEL = "The challenge"
+
+challenge_app = typer.Typer(no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
     """Add this file's commands."""
-    app.command("new")(new_command)
-    app.command("pack")(pack_command)
-    app.command("verify")(verify_command)
+    app.command("new", rich_help_panel=_PANEL)(new_command)
+    app.command("pack", rich_help_panel=_PANEL)(pack_command)
+    app.command("verify", rich_help_panel=_PANEL)(verify_command)
     challenge_app.command("register")(register_command)
     challenge_app.command("judge")(judge_command)
-    app.add_typer(challenge_app, name="challenge")
+    app.add_typer(challenge_app, name="challenge", rich_help_panel=_PANEL)
 
 
 @challenge_app.callback()
 def _challenge() -> None:
-    """The organiser's side of the challenge."""
+    """The organiser's side: register teams, judge submissions.
+
+    Register teams: [bold]auricle challenge register inbox/*.yaml[/]
+
+    Examine a ZIP:  [bold]auricle verify owls.zip --receipt owls.json[/]
+
+    Measure it:     [bold]auricle challenge judge owls.zip --suite all --out judged/owls[/]
+
+    Show results:   [bold]auricle board build --run judged/owls[/]
+
+    The participant's side is 'auricle new' and 'auricle pack'.
+    """
 
 
 def new_command(
@@ -177,7 +190,12 @@ def judge_command(
     as_json: bool = _JSON,
     quiet: bool = _QUIET,
 ) -> int:
-    """Examine a submission, then run it on a suite from an empty scratch, behind locks."""
+    """Examine a submission, then run it on a suite from an empty scratch, behind locks.
+
+    [bold]auricle challenge judge owls.zip --suite all --out judged/owls[/]
+
+    The exit code is 3 if it is refused or a task is missing.
+    """
     from auricle.challenge.judge import JudgeOptions, judge
     from auricle.challenge.stages import Settings
     from auricle.challenge.verify import VerifyOptions

@@ -11,7 +11,7 @@ from auricle.cli.terminal import make_progress, print_json
 
 def register(app: typer.Typer) -> None:
     """Add this file's commands."""
-    app.command("check")(check_command)
+    app.command("check", rich_help_panel="Measure an encoder")(check_command)
 
 
 def check_command(

@@ -53,8 +53,9 @@ def fetch_command(
 ) -> None:
     """Fetch the shards of real tasks from the Hugging Face hub.
 
-    Honours HF_ENDPOINT, HF_HUB_OFFLINE, HF_TOKEN and proxies. A broken fetch continues where it
-    stopped; every file is verified before it is used. 'auricle run' also fetches by itself.
+    A broken fetch continues where it stopped; every file is verified before it is used.
+
+    'auricle run' also fetches by itself. Honours HF_ENDPOINT, HF_HUB_OFFLINE, HF_TOKEN and proxies.
     """
     from auricle.catalog.files import open_suite
     from auricle.cli.tables import print_rows

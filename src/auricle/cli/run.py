@@ -86,8 +86,8 @@ def parse_size(text: str) -> float:
 
 def register(app: typer.Typer) -> None:
     """Add this file's commands."""
-    app.command("run")(run_command)
-    app.command("plan")(plan_command)
+    app.command("run", rich_help_panel="Measure an encoder")(run_command)
+    app.command("plan", rich_help_panel="Measure an encoder")(plan_command)
 
 
 def run_command(
@@ -184,9 +184,11 @@ def plan_command(
 ) -> int:
     """Say what a run will cost: clips, download, disk, GPU memory, hours per stage.
 
-    Takes the options of 'auricle run' and starts nothing. The hours come from a short calibration
-    on this machine: a few batches, training steps and answers. Without the data it says what the
-    catalog knows.
+    Takes the options of 'auricle run' and starts nothing.
+
+    The hours come from a short calibration: a few batches, training steps and answers.
+
+    Without the data it says what the catalog knows.
 
     [bold]auricle plan my_encoder.py --suite track-a --disk-budget 200GB[/]
     """

@@ -21,9 +21,9 @@ _JSON = typer.Option(False, "--json", help="Print one JSON object.")
 
 def register(app: typer.Typer) -> None:
     """Add this file's commands."""
-    app.command("score")(score_command)
-    app.command("report")(report_command)
-    app.command("compare")(compare_command)
+    app.command("score", rich_help_panel="Read results")(score_command)
+    app.command("report", rich_help_panel="Read results")(report_command)
+    app.command("compare", rich_help_panel="Read results")(compare_command)
 
 
 def score_command(
@@ -32,7 +32,9 @@ def score_command(
         "predictions_TASK.csv files."
     ),
     metric: str | None = typer.Option(
-        None, "--metric", help="For a file: accuracy, mAP, iWER, ..."
+        None,
+        "--metric",
+        help="For a file: accuracy, mAP, iWER, iCER, FENSE, DATE or ROUGE-L.",
     ),
     task: str | None = typer.Option(
         None, "--task", help="For a file: score it as this task, e.g. fsd50k, in place of --metric."
@@ -50,15 +52,19 @@ def score_command(
     ),
     as_json: bool = _JSON,
 ) -> int:
-    """Score a run again from its stored predictions, or a file of answers.
+    """Score a run again from its stored predictions, or files of answers from anywhere.
 
-    [bold]auricle score runs/smoke/logmel-0123456789ab[/]
+    No encoder and no language model is run. The exit code is 3 if a task is missing.
 
-    [bold]auricle score answers.csv --metric iWER[/]
+    A run:              [bold]auricle score runs/smoke/logmel-0123456789ab[/]
 
-    [bold]auricle score predictions_fsd50k.csv --task fsd50k[/]
+    A file:             [bold]auricle score answers.csv --metric iWER[/]
 
-    [bold]auricle score experiments/task1/my_encoder[/]   (predictions_*.csv of XARES-LLM)
+    ... as a task's:    [bold]auricle score answers.csv --task fsd50k[/]
+
+    XARES-LLM's folder: [bold]auricle score experiments/task1/my_encoder[/]
+
+    A CSV has the columns predict and labels; JSON lines have prediction and references.
     """
     if not run.is_file() and not run.is_dir():
         raise UserError(
@@ -160,7 +166,7 @@ def _print_metric(report: dict[str, Any], *, table: str | None, as_json: bool) -
 
 
 def report_command(run: Path = typer.Argument(help="A run folder."), as_json: bool = _JSON) -> None:
-    """Write a run's report.html again."""
+    """Write a run's report.html again, from its stored predictions."""
     from auricle.data.recall import LockedAudio
     from auricle.files import data_home
     from auricle.runs.folder import RunFolder
@@ -179,7 +185,9 @@ def report_command(run: Path = typer.Argument(help="A run folder."), as_json: bo
 
 def compare_command(
     runs: list[Path] = typer.Argument(help="Two run folders or more."),
-    page: Path | None = typer.Option(None, "--page", help="Also write a page side by side."),
+    page: Path | None = typer.Option(
+        None, "--page", help="Also write this HTML file, the runs side by side."
+    ),
     table: str | None = typer.Option(
         None, "--table", metavar="FORMAT", help="Print as csv, json, markdown or latex."
     ),
@@ -187,10 +195,11 @@ def compare_command(
 ) -> None:
     """Compare runs on the clips they share: better, worse, or cannot tell.
 
-    Runs that differ in their seed alone are one encoder: its seeds are combined, and encoders are
-    compared over them.
+    Better or worse are said where p, corrected over all tasks, is at most .05.
 
-    [bold]auricle compare runs/smoke/logmel-0123456789ab runs/smoke/mine-0123456789ab[/]
+    [bold]auricle compare runs/smoke/logmel-* runs/smoke/mine-*[/]
+
+    Runs that differ in their seed alone are one encoder, and encoders are compared over seeds.
     """
     from auricle.runs.folder import RunFolder
     from auricle.runs.verdicts import compare
