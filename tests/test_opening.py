@@ -93,6 +93,18 @@ def test_features_that_do_not_fit_on_the_disk_are_refused(
         run("logmel", str(suite(tmp_path)), options=options)
 
 
+def test_checkpoints_that_have_no_room_beside_the_features_are_refused(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard(tmp_path / "train.tar", [0.5] * 8)
+    shard(tmp_path / "test.tar", [0.5] * 3)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10**6}))
+    long = RunOptions(out=tmp_path / "runs", settings=(*TINY, "train.steps=400"), disk_budget=1.0)
+    with pytest.raises(UserError, match=r"the checkpoints 2\.\d MB below .*runs, but 1\.0 MB are"):
+        run("logmel", str(suite(tmp_path)), options=long)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_clips_beyond_the_decoders_positions_are_noted(tmp_path: Path, home: Path) -> None:
     shard(tmp_path / "train.tar", [0.5] * 8)
     shard(tmp_path / "test.tar", [0.5, 30.0, 0.5])

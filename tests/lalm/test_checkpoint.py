@@ -15,6 +15,7 @@ from auricle.lalm.checkpoint import (
     save_checkpoint,
     save_final,
 )
+from auricle.lalm.train import checkpoint_interval, checkpoints_bytes
 
 
 def checkpoint(step: int, steps: int = 100) -> Checkpoint:
@@ -86,3 +87,18 @@ def test_other_schema_version_is_refused(tmp_path):
     path.write_bytes(changed)
     with pytest.raises(ValueError, match="schema version 9 is not 1"):
         read_checkpoint(path)
+
+
+@pytest.mark.parametrize("steps", [20, 60, 120, 1000])
+def test_checkpoints_take_as_much_as_was_foreseen(tmp_path, steps):
+    numbers, most = 50_000, 0
+    state = {f"{kind}/w": torch.zeros(numbers) for kind in ("value", "first", "second")}
+    every = checkpoint_interval(steps)
+    for step in [*range(every, steps, every), steps]:
+        before = sum(path.stat().st_size for path in tmp_path.iterdir())
+        if step < steps:
+            path = save_checkpoint(tmp_path, Checkpoint(step, steps, state))
+        else:
+            path = save_final(tmp_path, Checkpoint(step, steps, {"value/w": state["value/w"]}))
+        most = max(most, before + path.stat().st_size)
+    assert most == pytest.approx(checkpoints_bytes(numbers, steps=steps), rel=0.01)

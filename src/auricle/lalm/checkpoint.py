@@ -26,7 +26,8 @@ from auricle.files import clean_temporary, write_bytes
 
 SCHEMA_VERSION = 1
 FINAL = "final.safetensors"
-_KEPT = 2
+KEPT = 2
+"""Checkpoints that are kept while the training goes on."""
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     """
     path = folder / f"step-{checkpoint.step:07d}.safetensors"
     write_bytes(path, _packed(checkpoint))
-    for old in _by_age(folder)[_KEPT:]:
+    for old in _by_age(folder)[KEPT:]:
         old.unlink(missing_ok=True)
     return path
 

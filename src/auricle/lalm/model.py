@@ -22,7 +22,7 @@ from auricle.lalm.llama import LeanLlama, is_lean
 from auricle.lalm.lora import LoraSettings
 from auricle.lalm.matmul import ROUND_ROWS
 from auricle.lalm.operations import Group, linear
-from auricle.lalm.pieces import Piece, whole
+from auricle.lalm.pieces import Piece, parameters_of, whole
 from auricle.lalm.sources import Plain
 from auricle.lalm.tokens import Tokens, load_tokenizer
 from auricle.seeding import stream_key
@@ -100,7 +100,7 @@ class LALM(nn.Module):
 def build_lalm(
     recipe: Recipe,
     *,
-    tokens: Tokens,
+    tokens: Tokens | None,
     feature_dim: int,
     seed: int,
     device: str | torch.device = "cpu",
@@ -110,7 +110,8 @@ def build_lalm(
 
     Args:
         recipe: Decoder, adapters, precision.
-        tokens: The decoder's tokenizer; the mini decoder's vocabulary is made to fit it.
+        tokens: The decoder's tokenizer; the mini decoder's vocabulary is made to fit it, or is as
+            large as it may be where this is None.
         feature_dim: Width D of the encoder's features.
         seed: Of the run.
         device: Where to compute.
@@ -147,14 +148,22 @@ def build_lalm(
     return lalm.to(device)
 
 
-def require_decoder(name: str) -> None:
-    """Load a decoder and its tokenizer once, so that a lack shows before the work.
+def require_decoder(recipe: Recipe, *, feature_dim: int) -> int:
+    """Build a recipe's LALM once, so that a lack shows before the work.
+
+    Args:
+        recipe: As for `build_lalm`.
+        feature_dim: Width D of the encoder's features.
+
+    Returns:
+        How many numbers train; of the mini decoder, with the largest vocabulary that it may have.
 
     Raises:
-        CatalogError: One of them cannot be loaded.
+        CatalogError: The decoder or its tokenizer cannot be loaded.
     """
-    load_tokenizer(name)
-    _load(name)
+    tokens = load_tokenizer(recipe.decoder) if recipe.decoder_config is None else None
+    lalm = build_lalm(recipe, tokens=tokens, feature_dim=feature_dim, seed=0)
+    return sum(parameter.numel() for parameter in parameters_of(lalm.pieces()))
 
 
 def _seed(what: str, seed: int) -> int:
@@ -167,14 +176,16 @@ def _projector(columns: int, rows: int, seed: int) -> nn.Linear:
         return nn.Linear(columns, rows)
 
 
-def _mini(config: DecoderConfig, tokens: Tokens, seed: int) -> Any:
+def _mini(config: DecoderConfig, tokens: Tokens | None, seed: int) -> Any:
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    sizes = {**config.model_dump(), "vocab_size": len(tokens)}
+    sizes = config.model_dump()
+    if tokens is not None:
+        sizes["vocab_size"] = len(tokens)
     settings = LlamaConfig(
         **sizes,
         bos_token_id=None,
-        eos_token_id=tokens.eos_id,
+        eos_token_id=None if tokens is None else tokens.eos_id,
         tie_word_embeddings=True,
         attn_implementation="sdpa",
     )

@@ -24,7 +24,7 @@ from auricle.catalog.recipe import Recipe
 from auricle.errors import TrainingError
 from auricle.files import write_text
 from auricle.lalm.batch import BatchSource, DrawLike
-from auricle.lalm.checkpoint import Checkpoint, load_newest, save_checkpoint, save_final
+from auricle.lalm.checkpoint import KEPT, Checkpoint, load_newest, save_checkpoint, save_final
 from auricle.lalm.model import LALM
 from auricle.lalm.optimiser import Optimiser, learning_rate
 from auricle.lalm.pieces import assign, values
@@ -41,6 +41,17 @@ logger = logging.getLogger(__name__)
 def checkpoint_interval(steps: int) -> int:
     """Steps between checkpoints: about a twentieth of the training, from 50 to 1,000."""
     return min(1000, max(50, round(steps / 20)))
+
+
+def checkpoints_bytes(numbers: int, *, steps: int) -> int:
+    """Most bytes that the checkpoints of a training take at a time, the one being written included.
+
+    Args:
+        numbers: How many train: float32 values, each with two moments until the training ends.
+        steps: Of the whole training.
+    """
+    written = (steps - 1) // checkpoint_interval(steps)
+    return 4 * numbers * max(3 * min(written, KEPT + 1), 3 * min(written, KEPT) + 1)
 
 
 class TrainingFolder(Protocol):

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from auricle.catalog.recipe import MINI_DECODER
+from auricle.catalog.recipe import Recipe
 from auricle.data.clips import ClipTable, Window
 from auricle.errors import DataError, EncoderError, OutputError, UserError
 from auricle.features.store import STORED, FeatureStore
 from auricle.files import make_folder
 from auricle.job import Data, Job, open_data
 from auricle.lalm.model import require_decoder
+from auricle.lalm.train import checkpoints_bytes
 from auricle.metrics.caption_models import load_caption_models
 from auricle.progress import Progress
 from auricle.runs.folder import RunFolder
@@ -61,6 +63,7 @@ def open_run(
         _keep(problems, lambda job=job: opened.append((job, open_data(job, progress))))  # type: ignore[misc]
     _keep(problems, process.properties)
     works = not problems
+    dim = process.get().info.output_dim if works else 1
     fresh = _fresh(opened, process) if works else opened
     sides = list(_sides(fresh))
     for side in sides:
@@ -68,10 +71,9 @@ def open_run(
     if works and fresh:
         for longest in (False, True):
             _keep(problems, lambda last=longest: _encode_extreme(sides, process, last=last))  # type: ignore[misc]
-        _keep(problems, lambda: _require_disk(fresh, process))
-    trained = [job for job, _ in fresh if "train" in job.sides]
-    for name in sorted({job.recipe.decoder for job in trained} - {MINI_DECODER}):
-        _keep(problems, lambda name=name: require_decoder(name))  # type: ignore[misc]
+    numbers = _count_trained(fresh, problems, feature_dim=dim)
+    if works and fresh:
+        _keep(problems, lambda: _require_disk(fresh, process, numbers))
     metrics = {data.tasks[name].metric for _, data in fresh for name in data.tests}
     if metrics & {*_CAPTION_METRICS}:
         _keep(problems, lambda: load_caption_models(jobs[0].options.caption_models()))
@@ -167,23 +169,69 @@ def _encode_extreme(sides: Sequence[_Side], process: LazyEncoder, *, last: bool)
         return
 
 
-def _require_disk(opened: Sequence[tuple[Job, Data]], process: LazyEncoder) -> None:
-    """Refuse a run whose features, as far as they can be foreseen, do not fit on the disk."""
+def _count_trained(
+    opened: Sequence[tuple[Job, Data]], problems: list[UserError], *, feature_dim: int
+) -> dict[Recipe, int]:
+    """Build each LALM that will be trained once; how many numbers train, by `_shape`."""
+    numbers: dict[Recipe, int] = {}
+    for shape in dict.fromkeys(_shape(job) for job, _ in opened if "train" in job.sides):
+        numbers[shape] = 0
+
+        def build(shape: Recipe = shape) -> None:
+            numbers[shape] = require_decoder(shape, feature_dim=feature_dim)
+
+        _keep(problems, build)
+    return numbers
+
+
+def _shape(job: Job) -> Recipe:
+    """A recipe that is equal where equal LALMs are trained, for however many steps."""
+    train = job.recipe.train.model_copy(update={"steps": 1})
+    return job.recipe.model_copy(update={"train": train})
+
+
+def _require_disk(
+    opened: Sequence[tuple[Job, Data]], process: LazyEncoder, numbers: Mapping[Recipe, int]
+) -> None:
+    """Refuse a run whose features and checkpoints, as far as can be foreseen, have no room."""
     job, info = opened[0][0], process.get().info
     dtype = job.recipe.features.dtype or info.dtype
     store = FeatureStore(
         job.home / "features" / info.content_hash, dtype=dtype, dim=info.output_dim
     )
     rate = process.properties().frame_rate_hz * info.output_dim * STORED[dtype].itemsize
-    needed = max(0.0, sum(_audio_s(*each) for each in opened) * rate - store.size())
-    needed = min(needed, job.options.disk_budget or math.inf)
-    free = shutil.disk_usage(make_folder(job.home)).free
-    if needed > free:
+    features = max(0.0, sum(_audio_s(*each) for each in opened) * rate - store.size())
+    features = min(features, job.options.disk_budget or math.inf)
+    checkpoints = sum(_checkpoints_bytes(*each, process, numbers) for each in opened)
+    home, runs = make_folder(job.home), job.options.out.absolute()
+    there = next(path for path in (runs, *runs.parents) if path.exists())
+    needed: dict[Path, float] = {home: features, there: checkpoints}
+    if home.stat().st_dev == there.stat().st_dev:
+        needed = {home: features + checkpoints}
+    free = {path: shutil.disk_usage(path).free for path in needed}
+    if short := [path for path in needed if needed[path] > free[path]]:
+        seen = " and ".join(f"{_size(free[path])} are free at {path}" for path in short)
         raise OutputError(
-            f"The features take about {needed / 1e9:.1f} GB below {job.home}, and "
-            f"{free / 1e9:.1f} GB are free. Give a --disk-budget below that, to work in spans, "
-            "free some space, or set AURICLE_HOME to another disk."
+            f"The features take about {_size(features)} below {home} and the checkpoints "
+            f"{_size(checkpoints)} below {runs}, but {seen}. Free some space, give a "
+            "--disk-budget for the features, to work in spans, or choose another disk with "
+            "AURICLE_HOME or --out."
         )
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+def _checkpoints_bytes(
+    job: Job, data: Data, process: LazyEncoder, numbers: Mapping[Recipe, int]
+) -> float:
+    """What a run's checkpoints will take beyond those that are there."""
+    if "train" not in job.sides:
+        return 0.0
+    there = find_folder(job, data, process).checkpoints.glob("*.safetensors")
+    whole = checkpoints_bytes(numbers[_shape(job)], steps=job.recipe.train.steps)
+    return max(0.0, whole - sum(path.stat().st_size for path in there))
 
 
 def _audio_s(job: Job, data: Data) -> float:
