@@ -4,7 +4,8 @@
 
 Stand-in shards under the published names (`stand_in.py`), one clip each, are served by a hub on
 this machine; the decoder has SmolLM2-135M's shape and random weights; 30 steps. The scores mean
-nothing and are marked custom. Prints what each command and each stage of the run took.
+nothing and are marked custom. Prints what each command and each stage of the run took, and what the
+plan had said of it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Row(NamedTuple):
     """One line of the table."""
 
     name: str
-    wall_s: float
+    wall_s: float | None
     cpu_s: float | None
     remark: str = ""
 
@@ -98,13 +99,16 @@ def rehearse(
     every.append(user.types("data", "fetch", suite))
     every.append(user.types("data", "list", suite))
     every.append(user.types("data", "verify", suite))
+    planned = user.types("plan", "logmel", "--suite", suite, *settings, "--json")
     done = user.types("run", "logmel", "--suite", suite, *settings, "--json")
-    rows = [ended.row for ended in [*every, done]]
+    rows = [ended.row for ended in [*every, planned, done]]
     if not done.stdout:
         return rows
     result = json.loads(done.stdout)
     folder = user.folder / result["run"]
     rows += stage_rows(folder, done)
+    if planned.stdout:
+        rows += plan_rows(folder, json.loads(planned.stdout))
     again = user.types("score", folder, "--json")
     report = user.types("report", folder)
     rows += [again.row, report.row]
@@ -167,8 +171,20 @@ def stage_rows(folder: Path, done: Ended) -> list[Row]:
         first += wall[stage]
     rows = [Row(f"  {stage}", wall[stage], cpu[stage]) for stage in STAGES if stage in wall]
     assert done.row.cpu_s is not None
-    rest_s = done.row.wall_s - sum(row.wall_s for row in rows)
+    rest_s = (done.row.wall_s or 0.0) - sum(row.wall_s or 0.0 for row in rows)
     return [*rows, Row("  start, open, measure", rest_s, done.row.cpu_s - sum(cpu.values()))]
+
+
+def plan_rows(folder: Path, plan: dict[str, Any]) -> list[Row]:
+    """Planned against taken CPU seconds; random weights never end an answer: what it is at most."""
+    taken = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["stages_cpu_s"]
+    planned = plan["stages_cpu_s"] | {"answer": plan["answer_at_most_cpu_s"]}
+    return [
+        Row(
+            f"  planned: {name}", None, planned[name], f"{planned[name] / taken[name]:.2f} of taken"
+        )
+        for name in ("encode", "train", "answer")
+    ]
 
 
 def _clock(text: str) -> float:
@@ -185,8 +201,8 @@ def print_table(rows: Sequence[Row]) -> None:
     """One line a command or stage."""
     print(f"{'':<44} {'wall s':>8} {'CPU s':>8}")
     for row in rows:
-        cpu = "-" if row.cpu_s is None else f"{row.cpu_s:.1f}"
-        print(f"{row.name:<44} {row.wall_s:>8.1f} {cpu:>8}  {row.remark}")
+        wall, cpu = ("-" if s is None else f"{s:.1f}" for s in (row.wall_s, row.cpu_s))
+        print(f"{row.name:<44} {wall:>8} {cpu:>8}  {row.remark}")
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ from numpy.random import Generator
 from auricle.synth.body import BODY
 from auricle.synth.kind import Clip, Kind, lay, pick, say
 from auricle.synth.rooms import Recording, record
-from auricle.synth.signals import SAMPLE_RATE, Samples, add, at_level, num_samples, tone
+from auricle.synth.signals import SAMPLE_RATE, Samples, add, at_level, num_samples
 from auricle.synth.voice import Speaker, Style, draw_speaker, respectral
 from auricle.synth.words import LEXICON, pronounce
 
@@ -49,13 +49,18 @@ def _other(rng: Generator, speaker: Speaker) -> Speaker:
 
 
 def _same_speaker(rng: Generator, label: str) -> Clip:
+    """Two turns. Another speaker interrupts the first; the same one pauses between the two."""
     first = draw_speaker(rng)
-    second = first if label == "same" else _other(rng, first)
-    beep = tone(1000, num_samples(0.1)) * np.float32(0.05)
-    gap = np.zeros(num_samples(0.1), np.float32)
-    parts = [at_level(say(rng, phrase(rng, 3), speaker, most_s=1.2)) for speaker in (first, second)]
-    both = np.concatenate([parts[0], gap, beep, gap, parts[1]])
-    return Clip(record(rng, lay(rng, both, (2.8, 3.2)), _CLOSE), {"label": label})
+    if label == "same":
+        second, gap_s, most_s = first, rng.uniform(0.0, 0.15), 1.05
+    else:
+        second, gap_s, most_s = _other(rng, first), -rng.uniform(0.1, 0.45), 1.15
+    turns = [at_level(say(rng, phrase(rng, 3), who, most_s=most_s)) for who in (first, second)]
+    start = max(0, len(turns[0]) + round(gap_s * SAMPLE_RATE))
+    both = np.zeros(max(len(turns[0]), start + len(turns[1])), np.float32)
+    add(both, turns[0], 0)
+    add(both, turns[1], start)
+    return Clip(record(rng, lay(rng, both, (2.3, 2.8)), _CLOSE), {"label": label})
 
 
 _VOCODER_FRAME_S = 0.04
