@@ -16,6 +16,7 @@ from auricle.challenge.environment import (
     EnvironmentFailedError,
     FetchLimits,
     build_environment,
+    create_venv,
     freeze_environment,
 )
 from auricle.challenge.submission import Submission
@@ -246,3 +247,10 @@ def test_a_large_card_is_cut_to_the_challenges_size(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     policy = encoder_policy(Environment(tmp_path, {}), tmp_path, gpu=True)
     assert policy.gpu_memory_fraction == (None if fraction is None else pytest.approx(fraction))
+
+
+def test_an_environment_has_pip_even_where_auricle_has_none(tmp_path: Path) -> None:
+    create_venv(tmp_path / "venv", [tmp_path])
+    words = [tmp_path / "venv" / "bin" / "python", "-m", "pip", "--version"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert f"from {tmp_path / 'venv'}" in done.stdout

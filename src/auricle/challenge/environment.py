@@ -18,9 +18,9 @@ import json
 import os
 import shutil
 import stat
-import sysconfig
+import subprocess
 import venv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from auricle.challenge.processes import Bounds, Outcome, clean_environment, run_
 from auricle.challenge.submission import Submission
 from auricle.challenge.verdicts import Problem, Verdict, shown
 from auricle.files import make_folder, sha256_file, sha256_json
-from auricle.sandbox.policy import GIBI, Policy, own_python_paths
+from auricle.sandbox.policy import GIBI, Policy, own_python_paths, package_folders
 from auricle.sandbox.wrap import Lock, Locks
 
 ENCODER_ROOM = Path(__file__).resolve().parents[1] / "encoder"
@@ -101,8 +101,7 @@ def build_environment(
     environment = Environment(into, _offline_variables(into))
     for name in ("home", "build"):
         make_folder(into / name)
-    venv.EnvBuilder(symlinks=True, with_pip=False).create(into / "venv")
-    _inherit_packages(into / "venv")
+    create_venv(into / "venv", package_folders())
     policy = Policy(
         readable=(*environment.readable(), _CONSTRUCT, folder),
         writable=(into,),
@@ -193,11 +192,25 @@ def _construction(submission: Submission, folder: Path) -> dict[str, Any]:
     }
 
 
-def _inherit_packages(folder: Path) -> None:
-    """Put our own packages behind the environment's: found there only if not installed in it."""
+def create_venv(folder: Path, inherited: Sequence[Path]) -> None:
+    """Make a virtual environment with other packages behind its own: the latter are found first.
+
+    Args:
+        folder: Its folder.
+        inherited: Folders of packages. It has a pip of its own only where they have none, as in
+            environments that uv makes.
+
+    Raises:
+        EnvironmentFailedError: There is no pip, and this Python brings none along.
+    """
+    with_pip = not any((path / "pip").is_dir() for path in inherited)
+    try:
+        venv.EnvBuilder(symlinks=True, with_pip=with_pip).create(folder)
+    except subprocess.CalledProcessError as error:
+        text = "There is no pip beside auricle to install requirements with; install pip there."
+        raise EnvironmentFailedError(Problem(Verdict.ENVIRONMENT_FAILED, text)) from error
     site = next(folder.glob("lib/python*/site-packages"))
-    own = dict.fromkeys(sysconfig.get_path(key) for key in ("purelib", "platlib"))
-    (site / "inherited.pth").write_text("\n".join(own) + "\n", encoding="utf-8")
+    (site / "inherited.pth").write_text("".join(f"{path}\n" for path in inherited), "utf-8")
 
 
 def _offline_variables(folder: Path) -> dict[str, str]:
@@ -240,8 +253,8 @@ def freeze_environment(environment: Environment) -> dict[str, Any]:
                 continue
             count += 1
             digest.update(b"%s\0%s\n" % (relative, content.encode()))
-    inherited = _versions(list(dict.fromkeys(map(sysconfig.get_path, ("purelib", "platlib")))))
-    own = _versions([str(path) for path in environment.folder.glob("venv/lib/*/site-packages")])
+    inherited = _versions(package_folders())
+    own = _versions(environment.folder.glob("venv/lib/*/site-packages"))
     files = digest.hexdigest()
     return {
         "sha256": sha256_json({"files": files, "inherited": inherited}),
@@ -251,10 +264,10 @@ def freeze_environment(environment: Environment) -> dict[str, Any]:
     }
 
 
-def _versions(folders: list[str]) -> dict[str, str]:
+def _versions(folders: Iterable[Path]) -> dict[str, str]:
     """Versions by the names of metadata folders: nothing of a stranger's is parsed."""
-    found = {}
-    for distribution in (p for folder in folders for p in sorted(Path(folder).glob("*.dist-info"))):
+    found: dict[str, str] = {}
+    for distribution in (p for folder in folders for p in sorted(folder.glob("*.dist-info"))):
         name, _, version = distribution.name.removesuffix(".dist-info").partition("-")
-        found[shown(name, 80)] = shown(version, 40)
+        found.setdefault(shown(name, 80), shown(version, 40))
     return found

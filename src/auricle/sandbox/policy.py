@@ -76,8 +76,19 @@ def python_paths(python: Path) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def package_folders() -> tuple[Path, ...]:
+    """Where our own packages lie, in the order in which they are found.
+
+    Several folders where a virtual environment sees the system's packages, or a user's.
+    """
+    names = ("site-packages", "dist-packages")
+    found = [Path(entry) for entry in sys.path if Path(entry).name in names]
+    found += [Path(sysconfig.get_path(key)) for key in ("purelib", "platlib")]
+    return tuple(dict.fromkeys(path for path in found if path.is_dir()))
+
+
 def own_python_paths() -> tuple[Path, ...]:
     """The paths of the interpreter that runs this program, its installed packages included."""
-    packages = [Path(sysconfig.get_path(key)) for key in ("purelib", "platlib", "stdlib")]
+    packages = [*package_folders(), Path(sysconfig.get_path("stdlib"))]
     found = [*python_paths(Path(sys.executable)), *packages]
     return tuple(dict.fromkeys(path for path in found if path.exists()))
