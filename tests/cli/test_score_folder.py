@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from auricle.catalog.load import get_suite
+from auricle.catalog.load import get_suite, get_task
 from auricle.cli.app import execute
 
 
@@ -53,6 +53,17 @@ def test_synthetic_tasks_have_the_mean_of_the_files_that_are_there(
     assert list(scores["tasks"]) == sorted(tasks)
     assert scores["mean"] == 1.0
     assert scores["unknown"] == {}
+
+
+def test_a_whole_track_has_its_mean_and_exit_code_0(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for task in get_suite("track-a").tasks:
+        write(tmp_path, f"predictions_eval_{task}.csv", get_task(task).test_clips or 20)
+    scores = score(tmp_path, capsys, expect=0)
+    # All answers are right; one of mAP's 200 and 41 classes is all that the references name.
+    expected = (13 + 1 / 200 + 1 / 41) / 15
+    assert scores["mean"] == scores["tracks"]["a"]["mean"] == pytest.approx(expected)
 
 
 def test_a_file_named_after_no_task_is_counted_with_the_nearest_names(
