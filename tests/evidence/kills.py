@@ -131,6 +131,18 @@ def remount(folder: Path, option: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{option}", folder], check=True)
 
 
+@contextmanager
+def ballast(folder: Path, spare: int) -> Iterator[None]:
+    """Leave a file system so many bytes; say what a run has brought about when it is lifted."""
+    path = folder / "ballast"
+    path.write_bytes(b"0" * (shutil.disk_usage(folder).free - spare))
+    yield
+    path.unlink()
+    batches = sum(1 for p in folder.rglob("*.bin"))
+    checkpoints = sum(1 for p in folder.glob("runs/**/checkpoints/*"))
+    print(f"{'':<32} left: {batches} batches, {checkpoints} checkpoints", flush=True)
+
+
 def _bytes_below(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
@@ -162,14 +174,17 @@ def disks(
     stops("full before the fetch", "data", "fetch", SUITE, says="Free some space")
     remount(folder, "size=400m")
     user.types("data", "fetch", SUITE)
-    for share in (0.02, 0.3, 0.5, 0.9, 0.9):
+    killer = Killer(user, random.Random(1))
+    # A run that has begun is not asked again whether it has room.
+    print(killer.kill_in("encode", run, child=False), flush=True)
+    for share in (0.02, 0.3, 0.5, 0.9):
         spare = round(share * (needed - _bytes_below(folder)))
-        ballast = folder / "ballast"
-        ballast.write_bytes(b"0" * (shutil.disk_usage(folder).free - spare))
-        stops(f"{spare / 1e6:.3f} MB free in the run", *run, says="is full. Free some space")
-        ballast.unlink()
-        print(f"{'':<32} left: {sum(1 for p in folder.rglob('*.bin'))} batches,", end=" ")
-        print(f"{sum(1 for p in folder.glob('runs/**/checkpoints/*'))} checkpoints", flush=True)
+        with ballast(folder, spare):
+            stops(f"{spare / 1e6:.3f} MB free in the run", *run, says="is full. Free some space")
+    for stage, spare in (("train", 500_000), ("answer", 0)):
+        print(killer.kill_in(stage, run, child=False), flush=True)
+        with ballast(folder, spare):
+            stops(f"{spare / 1e6:.3f} MB free to {stage}", *run, says="is full. Free some space")
     remount(folder, "ro")
     stops("read-only", *run, says="read-only file system")
     stops("read-only, fetch", "data", "fetch", "cremad", says="read-only file system")

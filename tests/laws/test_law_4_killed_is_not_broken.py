@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
+import yaml
 
+from auricle import RunOptions, run
 from auricle.encoder.host import EncoderProcess
 from auricle.encoder.load import parse_encoder
 from auricle.errors import OutputError
 from auricle.files import TEMPORARY_PREFIX, make_folder, write_bytes
 from commands import QUICK, auricle, command, environment, predictions
+from making import audio_bytes, tone, write_tar
 
 STAGES = {
     "shards": "home/shards/**/*.tar.gz",
@@ -85,6 +92,67 @@ def test_a_read_only_disk_is_a_sentence(small_disk: Path) -> None:
     ):
         with pytest.raises(OutputError, match=r"is on a read-only file system. Choose another"):
             work()
+
+
+def full_from(name: str) -> Callable[[int], None]:
+    """An ``os.fsync`` of a disk that is full once a file of this name is written."""
+    sync, full = os.fsync, False
+
+    def refuse(descriptor: int) -> None:
+        nonlocal full
+        full = full or Path(f"/proc/self/fd/{descriptor}").readlink().name.endswith(f"-{name}")
+        if full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(descriptor)
+
+    return refuse
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    # Tiny products gain nothing from a second thread, and lose much where the cores are busy.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+def test_a_disk_that_fills_up_while_training_or_answering_stops_the_run_in_a_sentence(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for side in ("train", "test"):
+        members = []
+        for j in range(8):
+            members += [(f"{side}{j}.flac", audio_bytes(tone(300 + 30 * j, 0.5)))]
+            members += [(f"{side}{j}.json", json.dumps({"label": f"tone {j % 2}"}).encode())]
+        write_tar(tmp_path / f"{side}.tar", members)
+    task = {"prompt": "Which?", "metric": "accuracy", "train_field": "label", "weight": 1}
+    task |= {"train_shards": ["train.tar"], "test_shards": ["test.tar"], "test_field": "label"}
+    (tmp_path / "tones.yaml").write_text(
+        yaml.safe_dump({"name": "tones", "recipe": "mini", "tasks": {"tone": task}})
+    )
+    settings = ("train.steps=60", "train.batch_size=8", "answer.max_new_tokens=4")
+
+    def measure(out: str) -> Path:
+        options = RunOptions(out=tmp_path / out, settings=settings)
+        return run("logmel", str(tmp_path / "tones.yaml"), options=options).folder.path
+
+    expected = measure("whole")
+    broken = tmp_path / "broken"
+    for name in ("step-0000050.safetensors", "000000.jsonl"):
+        with monkeypatch.context() as patch:
+            patch.setattr("os.fsync", full_from(name))
+            with pytest.raises(OutputError, match=r"is full. Free some space and give") as stopped:
+                measure("broken")
+        assert (stopped.value.exit_code, str(stopped.value).count("\n")) == (2, 0)
+        assert not list(broken.rglob(name))
+        assert not list(broken.rglob(f"{TEMPORARY_PREFIX}*"))
+    found = measure("broken")
+    assert predictions(found) == predictions(expected)
+    for name in ("losses.jsonl", "checkpoints/final.safetensors"):
+        assert (found / name).read_bytes() == (expected / name).read_bytes()
 
 
 @pytest.mark.slow
