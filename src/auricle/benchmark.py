@@ -17,7 +17,7 @@ from auricle.data.fetch import fetch
 from auricle.data.recall import LockedAudio
 from auricle.files import folder_lock, read_json
 from auricle.job import Data, Job, RunOptions, resolve
-from auricle.plan.make import write_plan
+from auricle.plan.make import take_plan, write_plan
 from auricle.progress import Progress, SilentProgress
 from auricle.runs.folder import FurtherFolder, RunFolder
 from auricle.runs.report import write_report
@@ -114,7 +114,9 @@ def _measure(
         with encoding.clock("report"):
             _report(job, folder)
         for each, asked_data in further:
-            _finish(each, answer_further(each, asked_data, encoding, answerer, process))
+            answered = answer_further(each, asked_data, encoding, answerer, process)
+            take_plan(each, folder, answered)
+            _finish(each, answered)
     return folder
 
 

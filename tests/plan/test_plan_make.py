@@ -10,9 +10,11 @@ import pytest
 import yaml
 
 from auricle import RunOptions, run
+from auricle.catalog.load import get_task
 from auricle.plan.make import WORTH_STEPS, make_plan
 from auricle.runs.folder import RunFolder
 from commands import auricle
+from local_hub import LocalHub
 from making import audio_bytes, tone, write_tar
 
 TINY = (
@@ -100,8 +102,50 @@ def test_a_disk_budget_makes_spans_and_bounds_the_features(suite: Path, home: Pa
     assert plan["features_bytes"] <= budget < whole["features_bytes"]
 
 
-def test_without_the_data_a_plan_says_what_the_catalog_knows(tmp_path: Path) -> None:
+def test_further_evaluations_are_planned_as_they_will_be_done(suite: Path, home: Path) -> None:
+    task = {**yaml.safe_load(suite.read_text())["tasks"]["pitch"], "test_shards": ["secret.tar"]}
+    clips = [(f"s{number}", audio_bytes(tone(500 + number, 0.7))) for number in range(5)]
+    members = [(f"{key}.flac", audio) for key, audio in clips]
+    members += [(f"{key}.json", b'{"label": "low"}') for key, _ in clips]
+    write_tar(suite.parent / "secret.tar", sorted(members))
+    files = []
+    for name, training in (("hidden-b", "reuse"), ("hidden-a", "apart")):
+        tasks = {"name": name, "recipe": "mini", "training": training, "tasks": {f"x-{name}": task}}
+        files.append(suite.parent / f"{name}.yaml")
+        files[-1].write_text(yaml.safe_dump(tasks))
+    chosen = options(suite, 6, evaluations=tuple(map(str, files)))
+    plan = make_plan("logmel", str(suite), options=chosen, calibration_s=0.0)
+    reused, apart = plan["further"]
+    assert [(one["evaluation"], one["training"]) for one in (reused, apart)] == [
+        ("hidden-b", "reuse"),
+        ("hidden-a", "apart"),
+    ]
+    assert [record["clips"] for one in (reused, apart) for record in one["tasks"]] == [5, 24, 5]
+    assert [(one["steps"], one["test_windows"]) for one in (reused, apart)] == [(0, 5), (6, 5)]
+    assert (reused["stages_s"]["train"], reused["train_windows"]) == (None, 0)
+    assert reused["stages_s"]["answer"] > 0
+    assert apart["stages_s"]["train"] > 0
+    # What the run has encoded before is there: the training clips, and then the secret ones too.
+    assert reused["encode_hours"] == pytest.approx(5 * 0.7 / 3600)
+    assert (apart["encode_hours"], apart["stages_s"]["encode"]) == (0, 0)
+
+    result = run("logmel", str(suite), options=chosen)
+    batches = sum(one["calibration"]["measured"]["encode"][1] for one in (plan, reused, apart))
+    assert len(list(home.glob("features/**/*.bin"))) == batches
+    (own,) = (suite.parent / "runs" / "x-hidden-a").iterdir()
+    for folder, expected in (
+        (result.folder, plan),
+        (result.folder.further("hidden-b"), reused),
+        (RunFolder(own), apart),
+    ):
+        assert json.loads(folder.plan.read_text()) == expected
+
+
+def test_without_the_data_a_plan_says_what_the_catalog_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = tmp_path / "home"
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     done = auricle("plan", "logmel", "--suite", "esc-50", "--json", home=home)
     plan = json.loads(done.stdout)
     rows = {record["side"]: record for record in plan["tasks"]}
@@ -112,4 +156,21 @@ def test_without_the_data_a_plan_says_what_the_catalog_knows(tmp_path: Path) -> 
     assert "400 (catalog)" in text
     assert "unknown" in text
     assert "5 shards are not on this machine" in text
+    assert not home.exists()
+
+
+def test_the_hub_is_asked_for_the_sizes_of_missing_shards(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = get_task("esc-50")
+    names = [name for side in ("train", "test") for name in task.expanded_shards(side)]
+    files = {name: bytes(100 + place) for place, name in enumerate(names)}
+    with LocalHub({str(task.repository): files}).running() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        plan = make_plan("logmel", "esc-50")
+        del hub.files[str(task.repository)][names[0]]
+        partly = make_plan("logmel", "esc-50")
+    assert (plan["download_bytes"], plan["download_from"]) == (100 * 5 + 10, "hub")
+    assert (partly["download_bytes"], partly["download_from"]) == (None, None)
     assert not home.exists()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from auricle.cli.data import size
@@ -13,10 +13,11 @@ UNKNOWN = "unknown"
 
 
 def print_plan(plan: dict[str, Any]) -> None:
-    """Print tasks, amounts and stages."""
+    """Print tasks, amounts and stages; below them what is asked further, and the sum."""
+    plans = [plan, *plan["further"]]
     print_rows(
         ["task", "side", "clips", "hours", "shards", "on disk"],
-        [_task_row(record) for record in plan["tasks"]],
+        [_task_row(record) for each in plans for record in each["tasks"]],
         title=f"{plan['encoder']} on {plan['suite']}, {plan['device']}",
     )
     print_rows(["", "", ""], [list(row) for row in _amount_rows(plan)])
@@ -24,14 +25,44 @@ def print_plan(plan: dict[str, Any]) -> None:
         ["stage", "time (estimate)", "processor time (estimate)", "measured"],
         list(_stage_rows(plan)),
     )
-    if plan["features_bytes"] and plan["features_bytes"] > plan["free_bytes"]:
-        print("The features need more disk than is free: bound them with --disk-budget.")
-    if plan["missing_shards"]:
-        print(
-            f"{plan['missing_shards']} shards are not on this machine; 'auricle data fetch "
-            f"{plan['suite']}' (synthetic ones: 'auricle data make') brings them. Give this "
-            "command again then."
+    if plan["further"]:
+        print_rows(
+            ["asked further", "LALM", "test windows", "to encode", "encode", "train", "answer"],
+            [*map(_further_row, plan["further"]), ["with the run itself", "", *_sums(plans)]],
         )
+    if any((each["features_bytes"] or 0) > each["free_bytes"] for each in plans):
+        print("The features need more disk than is free: bound them with --disk-budget.")
+    if missing := sum(each["missing_shards"] for each in plans):
+        again = ", and again for each --eval," if plan["further"] else ""
+        print(
+            f"{missing} shards are not on this machine; 'auricle data fetch {plan['suite']}' "
+            f"(synthetic ones: 'auricle data make'){again} brings them. Give this command again "
+            "then."
+        )
+
+
+def _further_row(plan: dict[str, Any]) -> list[str]:
+    reused = plan["training"] == "reuse"
+    name = plan["suite"] if reused else f"{plan['evaluation']}: {plan['suite']}"
+    return [name, "the run's" if reused else f"{plan['steps']:,} steps of its own", *_sums([plan])]
+
+
+def _sums(plans: Sequence[dict[str, Any]]) -> list[str]:
+    """Windows of the tests, audio to encode and each stage's time, of all these plans together."""
+    windows, hours = (
+        _sum(each[name] for each in plans) for name in ("test_windows", "encode_hours")
+    )
+    trained = [each for each in plans if each["steps"]]
+    encode = _sum(each["stages_s"]["encode"] for each in plans)
+    train = _sum(each["stages_s"]["train"] for each in trained)
+    answer = _sum(each["stages_s"]["answer"] for each in plans)
+    return [_count(windows), _hours(hours), _time(encode), _time(train), _time(answer)]
+
+
+def _sum(values: Iterable[Any]) -> Any:
+    """None where one of them is unknown."""
+    known = list(values)
+    return None if None in known else sum(known)
 
 
 def _task_row(record: dict[str, Any]) -> list[str]:
@@ -49,8 +80,10 @@ def _amount_rows(plan: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     yield "windows of the tests", _count(plan["test_windows"]), "distinct"
     yield "to encode", _hours(plan["encode_hours"]), "of audio"
     yield "encoded by earlier runs", _hours(plan["stored_hours"]), "of audio"
-    download = "" if plan["download_bytes"] is not None else f"{plan['missing_shards']} shards"
-    yield "download", size(plan["download_bytes"]), download
+    missing = sum(each["missing_shards"] for each in [plan, *plan["further"]])
+    shards = f"{missing} shards" if missing else ""
+    source = f"{shards}, as the hub says" if plan["download_from"] else shards
+    yield "download", size(plan["download_bytes"]), source
     yield "shards on disk", size(plan["shards_bytes"]), ""
     budget = plan["disk_budget"]
     within = "all at once" if budget is None else f"of a budget of {size(round(budget))}"

@@ -166,6 +166,7 @@ def run_command(
 def plan_command(
     encoder: str = _ENCODER,
     suite: str = _SUITE,
+    evaluations: list[str] = _EVALUATIONS,
     out: Path = _OUT,
     seed: int | None = _SEED,
     settings: list[str] = _SETTINGS,
@@ -197,6 +198,7 @@ def plan_command(
 
     options = RunOptions(
         out=out,
+        evaluations=tuple(evaluations),
         seed=seed,
         settings=tuple(settings),
         precision=precision,

@@ -41,6 +41,8 @@ class Patience:
     stop: threading.Event
     wait_s: float = 1.0
     """Before the second attempt; it doubles."""
+    attempts: int = ATTEMPTS
+    """Of one request."""
 
     def wait(self, attempt: int, error: Exception) -> None:
         """Wait before another attempt, or as long as the server asks.
@@ -64,10 +66,10 @@ def with_retries(ask: Callable[[], T], *, what: str, patience: Patience) -> T:
 
     Raises:
         DataError: It refuses for good, e.g. 404.
-        UnreachableError: It did not answer in `ATTEMPTS` attempts.
+        UnreachableError: It did not answer in as many attempts.
         StoppedError: Another file failed for good.
     """
-    for attempt in range(ATTEMPTS):
+    for attempt in range(patience.attempts):
         if patience.stop.is_set():
             raise StoppedError
         try:
@@ -76,8 +78,8 @@ def with_retries(ask: Callable[[], T], *, what: str, patience: Patience) -> T:
             failure = _judge(error, what)
             if failure is not None:
                 raise failure from error
-            if attempt + 1 == ATTEMPTS:
-                raise _gave_up(what, error) from error
+            if attempt + 1 == patience.attempts:
+                raise _gave_up(what, error, patience.attempts) from error
             patience.wait(attempt, error)
     raise AssertionError("not reached")
 
@@ -103,7 +105,7 @@ def download(
 
     Raises:
         DataError: The server refuses for good.
-        UnreachableError: It failed `ATTEMPTS` times in a row.
+        UnreachableError: It failed as many times in a row as `patience` says.
         StoppedError: Another file failed for good.
         OutputError: The part file cannot be written.
     """
@@ -125,8 +127,8 @@ def download(
                 raise failure from error
             gained = (part.stat().st_size if part.exists() else 0) > before
             failures = 1 if gained else failures + 1
-            if failures == ATTEMPTS:
-                raise _gave_up(url, error) from error
+            if failures == patience.attempts:
+                raise _gave_up(url, error, patience.attempts) from error
             patience.wait(failures - 1, error)
         else:
             return
@@ -218,13 +220,13 @@ def _judge(error: BaseException, what: str) -> DataError | None:
     return DataError(f"{what}: the server refuses it with status {status}")
 
 
-def _gave_up(what: str, error: BaseException) -> UnreachableError:
+def _gave_up(what: str, error: BaseException, attempts: int) -> UnreachableError:
     status = _status(error)
     seen = (
         f"status {status}" if status else f"{str(error).splitlines()[0] if str(error) else error!r}"
     )
     return UnreachableError(
-        f"{what}: {ATTEMPTS} attempts failed, the last with: {seen}. Check the network, the proxy "
+        f"{what}: {attempts} attempts failed, the last with: {seen}. Check the network, the proxy "
         "and HF_ENDPOINT; then give the same command again: it continues"
     )
 

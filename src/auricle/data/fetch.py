@@ -108,6 +108,27 @@ def fetch(
     return [_record(task, home, arrived) for task in real]
 
 
+def missing_bytes(tasks: Sequence[Task], *, home: Path) -> int | None:
+    """What `fetch` would download, as the hub says; nothing is written.
+
+    Args:
+        tasks: The tasks.
+        home: The data home.
+
+    Returns:
+        Bytes of the packed shards; None where the hub cannot be asked or does not say.
+    """
+    try:
+        wanted = _missing([task for task in tasks if task.synthetic is None], home)
+        if wanted and is_offline():
+            return None
+        sizes = [job.file.size for job in _plan(wanted, home, Patience(threading.Event(), 0, 2))]
+    except DataError:
+        return None
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
+
+
 def _missing(tasks: Sequence[Task], home: Path) -> list[_Wanted]:
     wanted: dict[Path, _Wanted] = {}
     for task in tasks:

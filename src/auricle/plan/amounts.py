@@ -67,14 +67,15 @@ def count_amounts(job: Job, data: Data, plan: BatchPlan, storage: Storage) -> Am
         budget = job.options.disk_budget
         return cut_spans(units, plan, cost=storage.bytes_of, budget=budget)
 
-    training = list(cut(_counted(training_units(job, data.mixture), seen)))
+    units = training_units(job, data.mixture) if data.mixture.parts else ()
+    training = list(cut(_counted(units, seen)))
     spans, test_windows = list(training), 0
     for table, asked in data.tests.values():
         windows, chunks = answer_order(table, asked)
         test_windows += len(set(windows.values()))
         spans += cut([[windows[a.id] for a in chunk] for chunk in chunks])
     work = encoded_batches(spans, storage, keeps=job.options.disk_budget is None)
-    begin = {batch.hash for batch in training[0].batches}
+    begin = {batch.hash for span in training[:1] for batch in span.batches}
     return Amounts(
         train_windows=len(seen),
         test_windows=test_windows,

@@ -5,50 +5,46 @@ it makes lie in a temporary folder, and its LALM is thrown away. A run that was 
 plan into its folder as ``plan.json``; one that was not measures a fiftieth of itself at most, with
 batches that it needs next, and a short one (fewer than `WORTH_STEPS` steps) only counts.
 
-The plan's JSON holds what `Plan` says; ``null`` is unknown.
+The plan's JSON is described in docs/run-folder.md; ``null`` is unknown. Each further evaluation
+(`--eval`) has a plan of its own in ``further``, and the folder that it comes to lie in takes it.
 """
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from auricle.catalog.recipe import MINI_DECODER
-from auricle.encoder.host import EncoderProcess
+from auricle.data.fetch import missing_bytes
 from auricle.encoder.properties import Properties
-from auricle.features.batches import Batch, BatchPlan, batching_mode
+from auricle.features.batches import BatchPlan, batching_mode
 from auricle.features.encode import Features
-from auricle.features.store import STORED, FeatureStore
+from auricle.features.store import FeatureStore
 from auricle.files import read_json, write_json
 from auricle.job import Data, Job, RunOptions, open_data, resolve
-from auricle.lalm.model import build_lalm
 from auricle.lalm.tokens import Tokens, load_tokenizer, train_tokenizer
-from auricle.plan.amounts import Amounts, Storage, count_amounts
-from auricle.plan.memory import Memory, encoder_bytes, estimate_memory
-from auricle.plan.questions import list_questions
-from auricle.plan.sampling import Cost, Limit
-from auricle.plan.speed import Bench, Measured, Shapes, measure_encoding
+from auricle.plan.amounts import count_amounts
+from auricle.plan.calibration import Calibration, stored_dtype, training_steps
+from auricle.plan.memory import Memory
+from auricle.plan.sampling import Limit
 from auricle.plan.tasks import describe_tasks, is_complete
 from auricle.progress import Progress, SilentProgress
 from auricle.runs.folder import RunFolder, safe_name
 from auricle.stages.encoding import Encoding, plan_batches
+from auricle.stages.further import resolve_evaluations
 from auricle.stages.process import LazyEncoder, find_folder
 from auricle.stages.training import Training
 
 SCHEMA_VERSION = 1
 WORTH_STEPS = 500
 CALIBRATION_S = 60.0
-_GPU_BUDGET_S = 1200.0
 _MOST_UNITS = 12
 _SHARE = 50
 """A run measures at most one in so many of its own units."""
-_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 def make_plan(
@@ -76,38 +72,81 @@ def make_plan(
     """
     progress = progress or SilentProgress()
     job = resolve(encoder, suite, options or RunOptions())
-    tasks = describe_tasks(job)
-    plan = _head(job, tasks)
-    if not is_complete(tasks):
+    further = [(one, each) for one in resolve_evaluations(job) for each in one.jobs]
+    jobs = [job, *(each for _, each in further)]
+    plans = [_head(each, describe_tasks(each)) for each in jobs]
+    for (one, _), own_plan in zip(further, plans[1:], strict=True):
+        own_plan.update(evaluation=one.name, training=one.training)
+    plan = plans[0]
+    plan["further"] = plans[1:]
+    if not all(is_complete(each["tasks"]) for each in plans):
+        wanted = [task for each in jobs for task in each.tasks]
+        plan["download_bytes"] = missing_bytes(wanted, home=job.home)
+        plan["download_from"] = None if plan["download_bytes"] is None else "hub"
         return plan
-    data = open_data(job, progress)
-    plan["tasks"] = describe_tasks(job, data)
+    opened = [(each, open_data(each, progress)) for each in jobs]
     torch.set_num_threads(job.threads)
     with LazyEncoder(job) as lazy, tempfile.TemporaryDirectory(prefix=".tmp-auricle-plan-") as name:
-        folder = Path(name)
-        process, properties = lazy.get(), lazy.properties()
-        batches = BatchPlan(mode=_mode(properties), budget_s=job.encode_budget_s)
-        plan_batches(job, data, batches)
-        features = Features(
-            batches,
-            FeatureStore(folder, dtype=_stored_dtype(job, process), dim=process.info.output_dim),
-            data.source,
-            encoder=lazy.get,
-            workers=job.workers,
-        )
-        kept = FeatureStore(
-            job.home / "features" / process.info.content_hash,
-            dtype=features.store.dtype,
-            dim=features.store.dim,
-        )
-        each = Limit(_MOST_UNITS, calibration_s / 3)
-        tokens = _tokens(job, data, folder)
-        calibration = _Calibration(job, data, process, properties, tokens)
-        amounts = count_amounts(job, data, batches, calibration.storage(kept))
         progress.message("Calibrating: a few batches, training steps and answers")
-        plan |= calibration.results(features, amounts, amounts.encode, (each, each, each))
-        write_json(_plan_path(job, find_folder(job, data, lazy)), plan)
+        run = find_folder(*opened[0], lazy)
+        tokens = _tokens(*opened[0], Path(name))
+        limit = Limit(_MOST_UNITS, calibration_s / 3)
+        known: set[str] = set()
+        for (each, data), own_plan in zip(opened, plans, strict=True):
+            reused = each.sides == ("test",)
+            folder = Path(name) / each.suite.name
+            spoken = tokens if reused or each is job else _tokens(each, data, folder)
+            own_plan["tasks"] = describe_tasks(each, data)
+            found = _measure(each, data, lazy, spoken, folder=folder, known=known, limit=limit)
+            own_plan.update(found)
+        for (each, data), own_plan in zip(opened, plans, strict=True):
+            begun = run if each.sides == ("test",) else find_folder(each, data, lazy)
+            write_json(_plan_path(each, begun), own_plan)
     return plan
+
+
+def _measure(
+    job: Job,
+    data: Data,
+    lazy: LazyEncoder,
+    tokens: Tokens,
+    *,
+    folder: Path,
+    known: set[str],
+    limit: Limit,
+) -> dict[str, Any]:
+    """Count a job and measure a few units of it.
+
+    Args:
+        job: The run, or one of its further evaluations.
+        data: Its data.
+        lazy: The encoder.
+        tokens: The decoder's tokenizer.
+        folder: For features that are made.
+        known: Batches that will be stored before it begins; its own are added.
+        limit: Of each stage.
+    """
+    process, properties = lazy.get(), lazy.properties()
+    batches = BatchPlan(mode=_mode(properties), budget_s=job.encode_budget_s)
+    plan_batches(job, data, batches)
+    features = Features(
+        batches,
+        FeatureStore(folder, dtype=stored_dtype(job, process), dim=process.info.output_dim),
+        data.source,
+        encoder=lazy.get,
+        workers=job.workers,
+    )
+    kept = FeatureStore(
+        job.home / "features" / process.info.content_hash,
+        dtype=features.store.dtype,
+        dim=features.store.dim,
+    )
+    calibration = Calibration(job, data, process, properties, tokens)
+    storage = calibration.storage(lambda batch: kept.has(batch.hash) or batch.hash in known)
+    amounts = count_amounts(job, data, batches, storage)
+    if job.options.disk_budget is None:
+        known.update(batch.hash for batch in amounts.encode)
+    return calibration.results(features, amounts, amounts.encode, (limit, limit, limit))
 
 
 def write_plan(
@@ -115,16 +154,13 @@ def write_plan(
 ) -> None:
     """Put the plan of a run that begins into its folder, made before or made now."""
     folder = encoding.folder
-    if folder.plan.exists() or training.trainer.step:
-        return
-    made = _plan_path(job, folder)
-    if made.is_file():
-        write_json(folder.plan, read_json(made))
+    if training.trainer.step or take_plan(job, folder, folder):
         return
     tasks = describe_tasks(job, data)
     features, running = encoding.features, process.get()
-    calibration = _Calibration(job, data, running, process.properties(), training.tokens)
-    amounts = count_amounts(job, data, features.plan, calibration.storage(features.store))
+    calibration = Calibration(job, data, running, process.properties(), training.tokens)
+    storage = calibration.storage(lambda batch: features.store.has(batch.hash))
+    amounts = count_amounts(job, data, features.plan, storage)
     units = (len(amounts.first), job.recipe.train.steps, len(calibration.chunks))
     worth = job.recipe.train.steps >= WORTH_STEPS
     limits = tuple(_share_of(count if worth else 0) for count in units)
@@ -133,86 +169,18 @@ def write_plan(
     write_json(folder.plan, plan)
 
 
-class _Calibration:
-    """Measures a few units of each stage and says what all of them will cost."""
+def take_plan(job: Job, run: RunFolder, folder: RunFolder) -> bool:
+    """Put what `auricle plan` said of a job into its folder; whether a plan lies there.
 
-    def __init__(
-        self,
-        job: Job,
-        data: Data,
-        process: EncoderProcess,
-        properties: Properties,
-        tokens: Tokens,
-    ) -> None:
-        self.job, self.data = job, data
-        self._process, self._tokens = process, tokens
-        dtype = _stored_dtype(job, process)
-        self._shapes = Shapes(properties.frame_rate_hz, process.info.output_dim, _DTYPES[dtype])
-        self._bytes_per_s = (
-            properties.frame_rate_hz * process.info.output_dim * STORED[dtype].itemsize
-        )
-        rate_hz = properties.frame_rate_hz / job.recipe.features.concat
-        self.chunks = list_questions(job, data, tokens, rate_hz=rate_hz)
-
-    def storage(self, store: FeatureStore) -> Storage:
-        """What is known of features on disk."""
-        return Storage(self._bytes_per_s, lambda batch: store.has(batch.hash))
-
-    def results(
-        self,
-        features: Features,
-        amounts: Amounts,
-        candidates: Sequence[Batch],
-        limits: Sequence[Limit],
-    ) -> dict[str, Any]:
-        """The part of a plan that needs the data.
-
-        Args:
-            features: Encodes batches.
-            amounts: Everything that will be done.
-            candidates: Batches that may be encoded now.
-            limits: Of encoding, training and answering.
-        """
-        started = time.monotonic()
-        encode, largest_s = measure_encoding(
-            features,
-            self._process,
-            candidates=candidates,
-            total=amounts.encode,
-            limit=limits[0],
-        )
-        usage = encoder_bytes(self._process, largest_s, budget_s=_GPU_BUDGET_S)
-        bench = self._bench() if limits[1].units or limits[2].units else None
-        steps = self.job.recipe.train.steps
-        train, answer = Measured(None, 0, steps), Measured(None, 0, len(self.chunks))
-        if bench is not None:
-            train = bench.measure_training(limits[1])
-            answer = bench.measure_answering(self.chunks, limits[2])
-        memory = estimate_memory(bench, self.chunks, usage)
-        stages = {"encode": encode, "train": train, "answer": answer}
-        return {
-            **_counted(amounts),
-            "memory": memory.to_json(),
-            "stages_s": {k: _wall_s(m.total) for k, m in stages.items()},
-            "stages_cpu_s": {k: _cpu_s(m.total) for k, m in stages.items()},
-            "answer_at_most_s": _wall_s(answer.at_most),
-            "answer_at_most_cpu_s": _cpu_s(answer.at_most),
-            "calibration": {
-                "seconds": round(time.monotonic() - started, 3),
-                "measured": {k: [m.units, m.of] for k, m in stages.items()},
-            },
-        }
-
-    def _bench(self) -> Bench:
-        job = self.job
-        lalm = build_lalm(
-            job.recipe,
-            tokens=self._tokens,
-            feature_dim=self._shapes.dim,
-            seed=job.seed,
-            device=job.device,
-        )
-        return Bench(job, self.data, lalm, self._tokens, self._shapes)
+    Args:
+        job: A run, or a further evaluation of it that it answers itself.
+        run: The run.
+        folder: The job's own folder.
+    """
+    made = _plan_path(job, run)
+    if made.is_file() and not folder.plan.exists():
+        write_json(folder.plan, read_json(made))
+    return folder.plan.exists()
 
 
 def _head(job: Job, tasks: list[dict[str, Any]]) -> dict[str, Any]:
@@ -224,11 +192,12 @@ def _head(job: Job, tasks: list[dict[str, Any]]) -> dict[str, Any]:
         "suite": job.suite.name,
         "encoder": job.encoder.text,
         "device": job.device,
-        "steps": job.recipe.train.steps,
-        "draws": job.total_draws,
+        "steps": training_steps(job),
+        "draws": training_steps(job) * job.recipe.train.batch_size,
         "tasks": tasks,
         "missing_shards": sum(record["missing"] for record in tasks),
         "download_bytes": 0 if complete else None,
+        "download_from": None,
         "shards_bytes": sum(record["bytes"] for record in tasks),
         "free_bytes": shutil.disk_usage(there).free,
         "disk_budget": job.options.disk_budget,
@@ -249,25 +218,10 @@ _AMOUNTS = (
 )
 
 
-def _counted(amounts: Amounts) -> dict[str, Any]:
-    return {
-        "train_windows": amounts.train_windows,
-        "test_windows": amounts.test_windows,
-        "spans": amounts.spans,
-        "encode_hours": sum(batch.duration_s for batch in amounts.encode) / 3600,
-        "stored_hours": amounts.stored_s / 3600,
-        "features_bytes": round(amounts.features_bytes),
-    }
-
-
 def _mode(properties: Properties) -> str:
     return batching_mode(
         padding_invariant=properties.padding_invariant, batch_invariant=properties.batch_invariant
     )
-
-
-def _stored_dtype(job: Job, process: EncoderProcess) -> str:
-    return job.recipe.features.dtype or process.info.dtype
 
 
 def _tokens(job: Job, data: Data, folder: Path) -> Tokens:
@@ -285,11 +239,3 @@ def _plan_path(job: Job, folder: RunFolder) -> Path:
 
 def _share_of(count: int) -> Limit:
     return Limit(min(_MOST_UNITS, count // _SHARE), CALIBRATION_S / 3)
-
-
-def _wall_s(cost: Cost | None) -> float | None:
-    return None if cost is None else round(cost.wall_s, 3)
-
-
-def _cpu_s(cost: Cost | None) -> float | None:
-    return None if cost is None else round(cost.cpu_s, 3)
