@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,13 @@ def test_a_judged_run_gets_a_folder_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "judged").mkdir()
     with pytest.raises(UserError, match="a judged run gets a folder of its own"):
         judge(tmp_path / "team.zip", options=options(tmp_path))
+
+
+def test_suites_that_are_not_there_are_refused_before_anything_is_examined(tmp_path: Path) -> None:
+    (tmp_path / "hidden.yaml").write_text("tasks: {esc-51: 1}")
+    for given, text in (("track-z", "no suite"), (str(tmp_path / "hidden.yaml"), "esc-51")):
+        with pytest.raises(UserError, match=text):
+            judge(tmp_path / "no.zip", options=replace(options(tmp_path), evaluations=(given,)))
 
 
 def test_an_encoder_that_stops_in_the_judged_run_is_told_from_a_good_one(tmp_path: Path) -> None:

@@ -11,11 +11,13 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from auricle.challenge.archive import extract_archive
 from auricle.challenge.bundle import list_folder, write_archive
 from auricle.challenge.receipt import is_unchanged
 from commands import auricle
+from making import audio_bytes, tone, write_tar
 
 PLANTED = (
     *("scores.json", "runs/synth-keyword/encoder/scores.json", "features/store/0.bin"),
@@ -28,6 +30,24 @@ def plant(folder: Path) -> None:
     for name in PLANTED:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(json.dumps({"mean": 1.0, "tasks": {"synth-keyword": task}}))
+
+
+def hidden_suites(folder: Path) -> list[Path]:
+    """One that the run answers itself, and one whose task is trained apart."""
+    members = []
+    for j in range(3):
+        members += [(f"{j}.flac", audio_bytes(tone(300 + 50 * j, 0.5)))]
+        members += [(f"{j}.json", json.dumps({"label": f"tone {j}"}).encode())]
+    write_tar(folder / "clips.tar", members)
+    paths = []
+    for training in ("apart", "reuse"):
+        task = {"prompt": "Which?", "metric": "accuracy", "track": "a", "weight": 1}
+        task |= {f"{side}_field": "label" for side in ("train", "test")}
+        task |= {f"{side}_shards": ["clips.tar"] for side in ("train", "test")}
+        suite = {"name": f"secret-{training}", "recipe": "mini", "training": training}
+        paths.append(folder / f"{suite['name']}.yaml")
+        paths[-1].write_text(yaml.safe_dump({**suite, "tasks": {f"Secret-{training}": task}}))
+    return paths
 
 
 @pytest.mark.slow
@@ -61,10 +81,17 @@ def test_from_the_template_to_the_board(tmp_path: Path, shared_home: Path) -> No
     assert receipt["locks"]["sandbox"].startswith("bubblewrap")
     assert receipt["stages"]["smoke"] == "good"
 
-    words = ("--suite", "synth-keyword", "--set", "train.steps=30", "--out", judged, "--json")
+    words = ["--suite", "synth-keyword", "--set", "train.steps=30", "--out", judged, "--json"]
+    for path in hidden_suites(tmp_path):
+        words += ["--eval", path]
     done = auricle("challenge", "judge", archive, *words, home=shared_home)
     record = json.loads(done.stdout)
     assert record["accepted"]
+    further = {name: scores["training"] for name, scores in record["further"].items()}
+    assert further == {"secret-apart": "apart", "secret-reuse": "reuse"}
+    for scores in record["further"].values():
+        (task,) = scores["tasks"].values()
+        assert task["clips_scored"] == 3
     assert [stage["name"] for stage in record["stages"]][-2:] == ["smoke", "judged"]
     score = record["scores"]["tasks"]["synth-keyword"]
     assert score["clips_scored"] == score["clips_expected"] > 0
@@ -78,3 +105,9 @@ def test_from_the_template_to_the_board(tmp_path: Path, shared_home: Path) -> No
     (row,) = json.loads(table.read_text())["rows"]
     assert row["team"] == "Night Owls"
     assert "Night Owls" in (site / table.name.replace(".json", ".html")).read_text()
+    public = [*(path for path in site.rglob("*") if path.is_file()), judged / "receipt.json"]
+    assert not [path for path in public if b"secret" in path.read_bytes().lower()]
+    words = ["--run", judged, "--released", "--no-published", "--out", site]
+    auricle("board", "build", *words, home=shared_home)
+    (row,) = json.loads(table.read_text())["rows"]
+    assert "Secret-reuse" in json.dumps(row)

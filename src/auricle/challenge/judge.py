@@ -2,8 +2,8 @@
 
 A judged run starts from an empty scratch: no checkpoint, no prediction and no feature of any
 earlier run can be found, and no file of the submission is ever read as one (law 5). What is kept
-is the run folder that was made here, with the receipt beside it; nothing of a run that did not
-finish, unless a folder to work in was named.
+is the run folder that was made here, further evaluations included, with the receipt beside it;
+nothing of a run that did not finish, unless a folder to work in was named.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from auricle.catalog.files import open_suite
+from auricle.catalog.load import list_suites, list_tasks
 from auricle.challenge.receipt import make_receipt
 from auricle.challenge.stages import STAGES
 from auricle.challenge.verdicts import Stage
@@ -32,6 +34,8 @@ class JudgeOptions:
     suite: str
     out: Path
     """The judged run's folder; it must not exist."""
+    evaluations: tuple[str, ...] = ()
+    """Further suites or files, as ``auricle run --eval`` takes them: hidden tasks."""
     settings: tuple[str, ...] = ()
     """Recipe overrides, ``name=value``; with any of them the run is no official one."""
     seed: int = 42
@@ -50,6 +54,8 @@ class Judgement:
     receipt: dict[str, Any]
     run: Path | None
     scores: dict[str, Any] | None
+    further: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Scores of the further evaluations, by suite."""
 
     @property
     def accepted(self) -> bool:
@@ -64,6 +70,7 @@ class Judgement:
             "receipt": self.receipt,
             "run": str(self.run) if self.run else None,
             "scores": self.scores,
+            "further": self.further,
         }
 
 
@@ -76,11 +83,12 @@ def judge(archive: Path, *, options: JudgeOptions, progress: Progress | None = N
         progress: Is told which stage is made.
 
     Raises:
-        UserError: See `verify`; or the folder for the run exists.
+        UserError: See `verify`; or the folder for the run exists, or a suite does not.
     """
     out = options.out.absolute()
     if out.exists():
         raise UserError(f"{out} exists; a judged run gets a folder of its own. Name a new one.")
+    suite, *evaluations = map(_find_suite, (options.suite, *options.evaluations))
     names = STAGES if options.smoke else STAGES[:-1]
     progress = progress or SilentProgress()
     with open_examination(archive, options.verify, progress) as examination:
@@ -90,10 +98,11 @@ def judge(archive: Path, *, options: JudgeOptions, progress: Progress | None = N
             return Judgement(tuple(found.stages), found.receipt, None, None)
         words = ["--seed", str(options.seed)]
         words += [word for each in options.settings for word in ("--set", each)]
+        words += [word for each in evaluations for word in ("--eval", each)]
         progress.message(f"how far the run is: {examination.workplace.logs / 'judged.err'}")
         with progress.stage(f"judging on {options.suite}", 1, "runs") as stage:
-            run_stage, scores = examination.trial.run(
-                "judged", options.suite, words, limit_s=options.limit_s
+            run_stage, answer = examination.trial.run(
+                "judged", suite, words, limit_s=options.limit_s
             )
             stage.advance()
         stages = (*found.stages, run_stage)
@@ -104,21 +113,28 @@ def judge(archive: Path, *, options: JudgeOptions, progress: Progress | None = N
             locks=examination.trial.locks_facts,
             environment=examination.trial.environment_facts,
         )
-        kept = None
-        if scores is not None:
-            kept = _keep(examination.workplace.runs / "judged", out, receipt)
-    return Judgement(stages, receipt, kept, scores)
+        if answer is None:
+            return Judgement(stages, receipt, None, None)
+        kept = _keep(Path(answer["run"]), out, receipt)
+    return Judgement(stages, receipt, kept, answer["scores"], answer["further"])
 
 
-def _keep(runs: Path, out: Path, receipt: dict[str, Any]) -> Path | None:
-    """Take the one run folder out of the scratch, under its final name at once."""
-    found = [path.parent for path in runs.glob("*/*/manifest.json")]
-    if len(found) != 1:
-        return None
+def _find_suite(given: str) -> str:
+    """A suite as the run will find it, which starts in another folder.
+
+    Raises:
+        UserError: There is no such suite, or its file is not valid.
+    """
+    open_suite(given)
+    return given if given in (*list_suites(), *list_tasks()) else str(Path(given).absolute())
+
+
+def _keep(run: Path, out: Path, receipt: dict[str, Any]) -> Path:
+    """Take the run folder out of the scratch, under its final name at once."""
     make_folder(out.parent)
     temporary = out.parent / f"{TEMPORARY_PREFIX}{out.name}"
     shutil.rmtree(temporary, ignore_errors=True)
-    shutil.copytree(found[0], temporary, symlinks=True)
+    shutil.copytree(run, temporary, symlinks=True)
     write_json(temporary / RECEIPT, receipt)
     os.replace(temporary, out)  # noqa: PTH105
     return out

@@ -72,7 +72,6 @@ class Trial:
     environment_facts: dict[str, Any] = field(default_factory=dict)
     locks_facts: dict[str, str] = field(default_factory=dict)
     check: dict[str, Any] | None = None
-    scores: dict[str, Any] | None = None
 
     def build(self) -> Stage:
         """The environment stage."""
@@ -164,10 +163,9 @@ class Trial:
     def smoke(self) -> Stage:
         """The smoke stage: a whole run with few steps."""
         settings = [word for each in self.settings.smoke_settings for word in ("--set", each)]
-        stage, self.scores = self.run(
+        return self.run(
             "smoke", self.settings.smoke_suite, settings, limit_s=self.settings.smoke_limit_s
-        )
-        return stage
+        )[0]
 
     def run(
         self, name: str, suite: str, words: list[str], *, limit_s: float
@@ -175,7 +173,7 @@ class Trial:
         """A run from an empty scratch, its encoder behind locks.
 
         Returns:
-            The stage, and the run's scores where it finished.
+            The stage, and where the run finished what ``auricle run --json`` said of it.
         """
         assert self.environment is not None
         policy = encoder_policy(
@@ -206,15 +204,21 @@ class Trial:
                 bounds=Bounds(limit_s, self.workplace.folder, self.settings.disk_bytes),
             )
             answer = parse_answer(outcome)
-            scores = answer.get("scores") if answer else None
-            if outcome.stopped or outcome.code not in (0, 3) or not isinstance(scores, dict):
+            finished = answer is not None and isinstance(answer.get("scores"), dict)
+            if answer is None or not finished or outcome.stopped or outcome.code not in (0, 3):
                 return judged(name, [explain_failure(outcome, lock, what=f"the {name} run")]), None
-        problems = [
-            Problem(Verdict.RUN_FAILED, f"{shown(task, 60)}: {shown(str(score['failure']), 600)}")
+        tasks = [
+            (task, score.get("failure"))
+            for scores in (answer["scores"], *answer["further"].values())
             for task, score in scores["tasks"].items()
-            if score.get("failure")
         ]
-        return judged(name, problems, f"answered and scored: {', '.join(scores['tasks'])}"), scores
+        problems = [
+            Problem(Verdict.RUN_FAILED, f"{shown(task, 60)}: {shown(str(failure), 600)}")
+            for task, failure in tasks
+            if failure
+        ]
+        said = f"answered and scored: {', '.join(task for task, _ in tasks)}"
+        return judged(name, problems, said), answer
 
     def _device(self) -> list[str]:
         return ["--device", self.settings.device]

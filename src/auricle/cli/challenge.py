@@ -181,6 +181,9 @@ def judge_command(
     archive: Path = typer.Argument(help="A submission's ZIP."),
     suite: str = typer.Option(..., "--suite", help="A suite, a task, or a YAML file."),
     out: Path = typer.Option(..., "--out", help="New folder for the judged run."),
+    evaluations: list[str] = typer.Option(
+        [], "--eval", metavar="SUITE", help="A further suite or YAML file, e.g. hidden tasks."
+    ),
     seed: int = typer.Option(42, "--seed", help="Seed of the run."),
     settings: list[str] = typer.Option(
         [], "--set", metavar="NAME=VALUE", help="Override a recipe field; the run is then custom."
@@ -203,6 +206,7 @@ def judge_command(
     options = JudgeOptions(
         suite=suite,
         out=out,
+        evaluations=tuple(evaluations),
         settings=tuple(settings),
         seed=seed,
         verify=VerifyOptions(sandbox=not unsafe, settings=Settings(gpu=gpu)),
@@ -216,6 +220,8 @@ def judge_command(
         from auricle.cli.tables import print_scores
 
         print_scores(found.scores, title=f"{archive.name} on {suite}")
+        for name, scores in found.further.items():
+            print_scores(scores, title=f"{archive.name} on {name}")
     _print_receipt(found.receipt)
     if found.run is not None:
         print(f"kept with its receipt: {found.run}")
