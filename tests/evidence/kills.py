@@ -177,14 +177,13 @@ def disks(
     killer = Killer(user, random.Random(1))
     # A run that has begun is not asked again whether it has room.
     print(killer.kill_in("encode", run, child=False), flush=True)
-    for share in (0.02, 0.3, 0.5, 0.9):
+    for share in (0.02, 0.3, 0.5):
         spare = round(share * (needed - _bytes_below(folder)))
         with ballast(folder, spare):
             stops(f"{spare / 1e6:.3f} MB free in the run", *run, says="is full. Free some space")
-    for stage, spare in (("train", 500_000), ("answer", 0)):
-        print(killer.kill_in(stage, run, child=False), flush=True)
-        with ballast(folder, spare):
-            stops(f"{spare / 1e6:.3f} MB free to {stage}", *run, says="is full. Free some space")
+    print(killer.kill_in("train", run, child=False), flush=True)
+    with ballast(folder, 500_000):
+        stops("0.500 MB free to train", *run, says="is full. Free some space")
     remount(folder, "ro")
     stops("read-only", *run, says="read-only file system")
     stops("read-only, fetch", "data", "fetch", "cremad", says="read-only file system")
