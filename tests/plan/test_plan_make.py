@@ -69,6 +69,8 @@ def test_a_run_takes_the_plan_that_was_made_of_it(suite: Path, home: Path) -> No
     plan = make_plan("logmel", str(suite), options=options(suite, 6))
     folder = run("logmel", str(suite), options=options(suite, 6)).folder
     assert json.loads(folder.plan.read_text()) == plan
+    (checkpoint,) = folder.checkpoints.iterdir()
+    assert plan["checkpoints_bytes"] == pytest.approx(checkpoint.stat().st_size, rel=0.05)
     again = make_plan("logmel", str(suite), options=options(suite, 6))
     assert (again["encode_hours"], again["stages_cpu_s"]["encode"]) == (0, 0)
     assert again["stored_hours"] == pytest.approx((24 * 0.5 + 10 * 0.9) / 3600)

@@ -88,7 +88,8 @@ def _amount_rows(plan: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     budget = plan["disk_budget"]
     within = "all at once" if budget is None else f"of a budget of {size(round(budget))}"
     yield "features on disk", size(plan["features_bytes"]), f"estimate, {within}"
-    yield "free on that disk", size(plan["free_bytes"]), ""
+    yield "checkpoints on disk", size(plan["checkpoints_bytes"]), "in the run's folder"
+    yield "free in the data home", size(plan["free_bytes"]), ""
     yield "spans of the training", _count(plan["spans"]), ""
     memory = plan["memory"]
     for name in ("encoder", "train", "answer"):

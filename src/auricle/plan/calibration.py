@@ -14,8 +14,10 @@ from auricle.features.batches import Batch
 from auricle.features.encode import Features
 from auricle.features.store import STORED
 from auricle.job import Data, Job
-from auricle.lalm.model import build_lalm
+from auricle.lalm.model import LALM, build_lalm
+from auricle.lalm.pieces import parameters_of
 from auricle.lalm.tokens import Tokens
+from auricle.lalm.train import checkpoints_bytes
 from auricle.plan.amounts import Amounts, Storage
 from auricle.plan.memory import encoder_bytes, estimate_memory
 from auricle.plan.questions import list_questions
@@ -85,6 +87,7 @@ class Calibration:
         stages = {"encode": encode, "train": train, "answer": answer}
         return {
             **_counted(amounts),
+            "checkpoints_bytes": None if bench is None else _checkpoints_bytes(bench.lalm, steps),
             "memory": memory.to_json(),
             "stages_s": {k: _wall_s(m.total) for k, m in stages.items()},
             "stages_cpu_s": {k: _cpu_s(m.total) for k, m in stages.items()},
@@ -111,6 +114,11 @@ class Calibration:
 def training_steps(job: Job) -> int:
     """Training steps: none of an evaluation that the run answers itself."""
     return job.recipe.train.steps if "train" in job.sides else 0
+
+
+def _checkpoints_bytes(lalm: LALM, steps: int) -> int:
+    numbers = sum(piece.numel() for piece in parameters_of(lalm.pieces()))
+    return checkpoints_bytes(numbers, steps=steps) if steps else 0
 
 
 def _counted(amounts: Amounts) -> dict[str, Any]:

@@ -214,7 +214,7 @@ def _head(job: Job, tasks: list[dict[str, Any]]) -> dict[str, Any]:
 _STAGES = ("fetch", "encode", "train", "answer")
 _AMOUNTS = (
     *("train_windows", "test_windows", "spans"),
-    *("encode_hours", "stored_hours", "features_bytes"),
+    *("encode_hours", "stored_hours", "features_bytes", "checkpoints_bytes"),
 )
 
 
