@@ -74,7 +74,7 @@ def _vocoded(rng: Generator, voice: Samples) -> Samples:
 
     smeared = respectral(voice, smear)
     cycles = np.arange(len(smeared)) / (_VOCODER_FRAME_S * SAMPLE_RATE) + rng.random()
-    depth = rng.uniform(0.5, 0.9)
+    depth = rng.uniform(0.65, 0.9)
     return smeared * np.power(10, -depth * np.cos(np.pi * cycles) ** 4, dtype=np.float32)
 
 
