@@ -2,9 +2,10 @@
 
     python benchmarks/all.py [--device cpu] [--threads 1] [--quick]
 
-Runs `train_step.py` (float32 and bf16), `answering.py` and, on a CPU, `whole_job.py`, each in a
-process of its own, and prints one line for each figure. ``--quick`` measures one pair of each and
-ten times fewer steps, to see that everything runs. The device `cuda` has not been tried.
+Runs `train_step.py` (float32 and bf16), `answering.py` and, on a CPU, `prepare.py` and
+`whole_job.py`, each in a process of its own, and prints one line for each figure. ``--quick``
+measures one pair of each and ten times fewer steps, to see that everything runs. The device `cuda`
+has not been tried.
 """
 
 from __future__ import annotations
@@ -70,6 +71,17 @@ def main() -> None:
             f"{row['plain_mb']:.0f} and {row['ours_mb']:.0f} MB",
         )
     if arguments.device == "cpu":
+        few = ["--rounds", "1", "--clips", "1"] if arguments.quick else []
+        rows = figures("prepare.py", *few)
+        line(
+            "preparing a clip the second time",
+            f"{rows['plain, every time']['cpu_s']:.4f}",
+            f"{rows['ours, again']['cpu_s']:.4f}",
+            f"{rows['ours, again']['ratio']:.0f}",
+            20,
+            "",
+            "",
+        )
         size = ["--steps", "20", "--layers", "2"] if arguments.quick else []
         row = figures("whole_job.py", "--threads", str(arguments.threads), *size)
         line(

@@ -6,7 +6,8 @@ A round is one batch of 10-s clips (44.1-kHz FLAC in a shard). *Plain* decodes a
 and runs the encoder of `base_encoder.py` on them, in this process; *ours, first* is what a run
 does with clips that it never saw (decode, the encoder's process, checks, store); *ours, again*
 opens the store anew and reads their features. All three in each round, one thread; medians of CPU
-seconds (the encoder's process included) and of wall time, for each clip.
+seconds (the encoder's process included) and of wall time, for each clip. Further batches in a row
+then show how busy the encoder's process is kept.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import json
 import os
 import statistics
 import tarfile
@@ -38,6 +40,7 @@ from auricle.features.store import FeatureStore
 from auricle.progress import SilentProgress
 
 SECONDS, RATE = 10, 44_100
+IN_A_ROW = 8
 
 
 def make_shard(path: Path, count: int) -> LockedShard:
@@ -62,10 +65,15 @@ def make_shard(path: Path, count: int) -> LockedShard:
     )
 
 
+def encoder_cpu_s(pid: int) -> float:
+    """CPU seconds of the encoder's process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def cpu_s(pid: int) -> float:
     """CPU seconds of this process and of the encoder's."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return time.process_time() + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return time.process_time() + encoder_cpu_s(pid)
 
 
 def main() -> None:
@@ -73,6 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--clips", type=int, default=4)
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON instead")
     options = parser.parse_args()
     rounds, clips = options.rounds, options.clips
     torch.set_num_threads(1)
@@ -80,7 +89,7 @@ def main() -> None:
     plain_encoder = BaseEncoder().eval().requires_grad_(requires_grad=False)
     with tempfile.TemporaryDirectory() as name:
         folder, silent = Path(name), SilentProgress()
-        shard = make_shard(folder / "clips.tar", (rounds + 1) * clips)
+        shard = make_shard(folder / "clips.tar", (rounds + 1 + IN_A_ROW) * clips)
         table = ClipTable([shard], open_indexes([shard], home=folder, workers=1, progress=silent))
         source = AudioSource([table])
         spec = parse_encoder(str(here / "base_encoder.py"))
@@ -119,14 +128,31 @@ def main() -> None:
                     spent = cpu_s(process.info.pid) - cpu, time.perf_counter() - wall
                     if place:  # the first round warms everything up
                         taken[way].append((spent[0] / clips, spent[1] / clips))
+            rest = plan.batches[rounds + 1 :]
+            busy, wall = encoder_cpu_s(process.info.pid), time.perf_counter()
+            features().ensure(rest, name="encode", progress=silent)
+            busy = encoder_cpu_s(process.info.pid) - busy
+            busy /= time.perf_counter() - wall
+    found = {
+        way: {
+            "cpu_s": statistics.median(cpu for cpu, _ in values),
+            "wall_s": statistics.median(wall for _, wall in values),
+            "ratio": statistics.median(
+                plain[0] / own[0]
+                for plain, own in zip(taken["plain, every time"], values, strict=True)
+            ),
+        }
+        for way, values in taken.items()
+    }
+    if options.json:
+        print(json.dumps(found | {"encoder_busy": busy}))
+        return
     print(f"{rounds} rounds of {clips} clips of {SECONDS} s, one thread; for each clip:")
     print(f"{'':20} {'CPU ms':>9} {'wall ms':>9} {'times plain (CPU)':>18}")
-    for way, values in taken.items():
-        cpu, wall = (statistics.median(column) * 1e3 for column in zip(*values, strict=True))
-        ratio = statistics.median(
-            plain[0] / own[0] for plain, own in zip(taken["plain, every time"], values, strict=True)
-        )
-        print(f"{way:20} {cpu:9.2f} {wall:9.2f} {ratio:18.2f}")
+    for way, row in found.items():
+        cpu, wall = row["cpu_s"] * 1e3, row["wall_s"] * 1e3
+        print(f"{way:20} {cpu:9.2f} {wall:9.2f} {row['ratio']:18.2f}")
+    print(f"{len(rest)} batches in a row: the encoder computes {100 * busy:.0f} % of the time")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ import auricle as auricle_package
 from auricle.data.shards import LockedShard
 from commands import QUICK, auricle
 from making import Sample, locked, write_tar
+
+# Tests run side by side, one on each core: a second torch thread in each only waits for the other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture

@@ -40,8 +40,8 @@ def test_official_tasks_go_from_the_hub_to_a_report(tmp_path: Path) -> None:
             [
                 *("--set", f"decoder={decoder}", "--set", "train.steps=5"),
                 *("--set", "answer.max_new_tokens=8"),
-                *("--sentence-model", sentence, "--fluency-detector", detector),
             ],
+            models=["--sentence-model", sentence, "--fluency-detector", detector],
             names=[task.name for task in tasks],
         )
     assert user.problems == []

@@ -92,15 +92,21 @@ class User:
 
 
 def rehearse(
-    suite: str, user: User, settings: Sequence[str | Path], *, names: Sequence[str]
+    suite: str,
+    user: User,
+    settings: Sequence[str | Path],
+    *,
+    models: Sequence[str | Path],
+    names: Sequence[str],
 ) -> list[Row]:
     """Go through every command of one suite; returns the table's lines."""
     every: list[Ended] = [user.types("data", "list", suite, expect=(3,))]
     every.append(user.types("data", "fetch", suite))
     every.append(user.types("data", "list", suite))
     every.append(user.types("data", "verify", suite))
-    planned = user.types("plan", "logmel", "--suite", suite, *settings, "--json")
-    done = user.types("run", "logmel", "--suite", suite, *settings, "--json")
+    asked: list[str | Path] = ["logmel", "--suite", suite, *settings]
+    planned = user.types("plan", *asked, "--json")
+    done = user.types("run", *asked, *models, "--json")
     rows = [ended.row for ended in [*every, planned, done]]
     if not done.stdout:
         return rows
@@ -225,11 +231,12 @@ def main() -> int:
     settings: list[str | Path] = ["--set", f"decoder={decoder}"]
     settings += ["--set", f"train.steps={arguments.steps}"]
     settings += [word for change in arguments.more for word in ("--set", change)]
-    settings += ["--sentence-model", sentence, "--fluency-detector", detector]
+    models = ["--sentence-model", sentence, "--fluency-detector", detector]
     with LocalHub(files).running() as hub:
         user = User(folder, hub.url)
         for suite, group in tasks.items():
-            rows += rehearse(suite, user, settings, names=[task.name for task in group])
+            names = [task.name for task in group]
+            rows += rehearse(suite, user, settings, models=models, names=names)
     print_table(rows)
     scored = sum(map(len, tasks.values()))
     print(f"{scored} tasks of {', '.join(tasks)}; {len(user.problems)} problems")
