@@ -165,3 +165,17 @@ def test_a_run_is_scored_where_torch_cannot_be_loaded(tmp_path: Path) -> None:
         check=True,
     )
     assert json.loads(done.stdout)["scores"]["tracks"]["b"]["mean"] is not None
+
+
+def test_a_clip_that_stands_twice_never_hides_a_missing_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [make_run(tmp_path / name, tasks=("words",), clips=12) for name in "xy"]
+    path = runs[0].predictions("words")
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join([*lines[:4], *lines[5:], lines[0]]), encoding="utf-8")
+    for command in (["score", str(runs[0].path)], ["compare", *(str(r.path) for r in runs)]):
+        assert execute(command) == 2
+        said = capsys.readouterr().err
+        assert "words.jsonl, line 12: the clip 'words/" in said.replace("\n", "")
+        assert "stands there twice; expected each clip once" in said

@@ -39,20 +39,19 @@ def read_predictions(path: Path) -> list[Prediction]:
     """Read a file of predictions.
 
     Raises:
-        ScoringError: A line is not a prediction; the line is named.
+        ScoringError: A line is not a prediction, or repeats a clip, which would count twice and
+            could hide a missing one; the line is named.
     """
-    found = []
+    found: dict[str, Prediction] = {}
     with path.open(encoding="utf-8") as stream:
         for number, line in enumerate(stream, 1):
             try:
                 value = json.loads(line)
-                found.append(
-                    Prediction(
-                        id=str(value["id"]),
-                        references=tuple(str(text) for text in value["references"]),
-                        prediction=str(value["prediction"]),
-                        duration_s=float(value["duration_s"]),
-                    )
+                one = Prediction(
+                    id=str(value["id"]),
+                    references=tuple(str(text) for text in value["references"]),
+                    prediction=str(value["prediction"]),
+                    duration_s=float(value["duration_s"]),
                 )
             except (ValueError, KeyError, TypeError) as error:
                 raise ScoringError(
@@ -60,7 +59,13 @@ def read_predictions(path: Path) -> list[Prediction]:
                     "id, references, prediction and duration_s. Remove the file and give the run's "
                     "command again to answer the task anew."
                 ) from error
-    return found
+            if found.setdefault(one.id, one) is not one:
+                raise ScoringError(
+                    f"{path}, line {number}: the clip '{one.id}' stands there twice; expected each "
+                    "clip once. Remove the file and give the run's command again to answer the "
+                    "task anew."
+                )
+    return list(found.values())
 
 
 def finished_chunks(folder: RunFolder, task: str) -> set[int]:
