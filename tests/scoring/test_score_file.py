@@ -6,6 +6,8 @@ from auricle.errors import ScoringError, UnknownNameError
 from auricle.metrics.result import MetricOptions
 from auricle.scoring.score_file import read_clips, score_file
 
+_REST = '"prediction": "a", "references": ["a"]}'
+
 
 @pytest.fixture
 def write(tmp_path):
@@ -57,6 +59,17 @@ def test_a_json_list_is_read(write):
     assert [c.id for c in read_clips(path)] == ["0", "1"]
 
 
+def test_clips_without_an_id_are_told_apart_all_the_same(write):
+    line = {"id": None, "prediction": "a", "references": ["a"]}
+    path = write("p.jsonl", f"{json.dumps(line)}\n" * 3)
+    assert [c.id for c in read_clips(path)] == ["0", "1", "2"]
+
+
+def test_a_number_and_the_same_text_are_two_ids(write):
+    lines = [{"id": name, "prediction": "a", "references": ["a"]} for name in (1, "1")]
+    assert len(read_clips(write("p.json", json.dumps(lines)))) == 2
+
+
 def test_a_format_is_known_by_its_content(write):
     assert len(read_clips(write("p.txt", "predict\tlabels\na\tb\n"))) == 1
     assert len(read_clips(write("p", '{"prediction": "a", "references": ["b"]}'))) == 1
@@ -102,6 +115,10 @@ def test_map_takes_its_options(write):
         ("p.jsonl", '{"prediction": 3, "references": ["a"]}\n', "'prediction' must be a text"),
         ("p.jsonl", '{"prediction": "a", "references": [3]}\n', "a list of texts"),
         ("p.jsonl", '{"id": 1, "prediction": "a", "references": ["a"]}\n' * 2, "'1' stands there"),
+        ("p.csv", "id,predict,labels\nx,a,b\n,a,b\n,a,b\n", "row 3 has no id"),
+        ("p.jsonl", f'{{"id": "1", {_REST}\n{{{_REST}\n', "line 2 has no id, unlike those before"),
+        ("p.jsonl", f'{{{_REST}\n{{"id": "0", {_REST}\n', "line 2 has an id, unlike those before"),
+        ("p.jsonl", f'{{"id": [1], {_REST}\n', "'id' must be a text or a number"),
         ("p.jsonl", '{"prediction": "a", "references": []}\n', "Clip 0 has no reference"),
         ("p.json", "[1, ", "is no JSON"),
         ("p.json", "[" * 100_000, "is no JSON"),

@@ -6,8 +6,8 @@ Formats, all UTF-8:
   ``prediction``; ``label``, ``reference``, ``references``), a row per sample. A column ``id`` makes
   rows of one id the references of one clip, whose answer must then be the same; without it every
   row is a clip of its own. Other columns are ignored.
-- JSON lines: ``{"id", "prediction", "references": [text, ...]}`` a line; ``id`` may be left out,
-  ``references`` may be one text. A JSON list of such objects is read too.
+- JSON lines: ``{"id", "prediction", "references": [text, ...]}`` a line; ``id`` may be left out of
+  all (or be null), ``references`` may be one text. A JSON list of such objects is read too.
 """
 
 from __future__ import annotations
@@ -130,6 +130,11 @@ def _from_rows(path: Path, rows: Iterator[list[str]]) -> list[ScoredClip]:
                 "fields that hold separators."
             )
         clip = str(number - 2) if identity is None else row[identity]
+        if not clip.strip():
+            raise ScoringError(
+                f"{path}, row {number} has no id. Give every row one, or leave the column out, "
+                "where each row is a clip of its own."
+            )
         if answers.setdefault(clip, row[answer]) != row[answer]:
             raise ScoringError(
                 f"{path}, row {number}: clip '{clip}' has two different answers. Rows of one id "
@@ -159,12 +164,13 @@ def _list_items(path: Path, stream: TextIO) -> Iterator[tuple[str, Any]]:
 
 
 def _from_objects(path: Path, objects: Iterable[tuple[str, Any]]) -> list[ScoredClip]:
-    clips: dict[str, ScoredClip] = {}
+    clips: list[ScoredClip] = []
+    seen: set[str] = set()
     for place, value in objects:
         if not isinstance(value, dict) or not {"prediction", "references"} <= value.keys():
-            seen = ", ".join(list(value)[:8]) if isinstance(value, dict) else type(value).__name__
+            names = ", ".join(list(value)[:8]) if isinstance(value, dict) else type(value).__name__
             raise ScoringError(
-                f"{path}, {place} holds {seen or 'nothing'}. Expected an object with 'prediction' "
+                f"{path}, {place} holds {names or 'nothing'}. Expected an object with 'prediction' "
                 "and 'references'."
             )
         texts = value["references"]
@@ -173,11 +179,28 @@ def _from_objects(path: Path, objects: Iterable[tuple[str, Any]]) -> list[Scored
             raise ScoringError(
                 f"{path}, {place}: 'prediction' must be a text and 'references' a list of texts."
             )
-        clip = str(value.get("id", len(clips)))
-        if clip in clips:
-            raise ScoringError(f"{path}, {place}: the id '{clip}' stands there twice.")
-        clips[clip] = ScoredClip(clip, value["prediction"], tuple(texts))
-    return list(clips.values())
+        clip = _id(path, place, value.get("id"))
+        if clips and (clip is None) == bool(seen):
+            raise ScoringError(
+                f"{path}, {place} {'has no' if seen else 'has an'} id, unlike those before it. "
+                "Give every clip an id, or none."
+            )
+        if clip in seen:
+            raise ScoringError(f"{path}, {place}: the id '{value['id']}' stands there twice.")
+        if clip is not None:
+            seen.add(clip)
+        name = str(len(clips) if clip is None else value["id"])
+        clips.append(ScoredClip(name, value["prediction"], tuple(texts)))
+    return clips
+
+
+def _id(path: Path, place: str, value: Any) -> str | None:
+    """What tells a clip from others: 1 and "1" are two; None where it has no id."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ScoringError(f"{path}, {place}: 'id' must be a text or a number.")
+    return f"{type(value).__name__} {value}"
 
 
 def _are_texts(value: Any) -> bool:
