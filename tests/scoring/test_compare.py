@@ -85,10 +85,68 @@ def test_many_clips_take_the_normal_limit_of_the_flips():
     assert p == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=0.01)
 
 
-def test_a_constant_difference_has_no_spread():
+def test_a_constant_difference_is_not_certain():
     left = RatioTally(np.full(9, 0.3), np.ones(9))
     found = ratio_difference(left, RatioTally(np.full(9, 0.1), np.ones(9)), "x")
-    assert (found.low, found.high) == pytest.approx((0.2, 0.2))
+    # As if 1.8 of 9 clips were won whole: 2.3 and 0.5 of 11 (Agresti and Min, 2005).
+    half = 1.959964 * np.sqrt(2.8 - 1.8**2 / 11) / 11
+    assert (found.low, found.high) == pytest.approx((1.8 / 11 - half, 1.8 / 11 + half), abs=1e-6)
+    assert found.error > 0
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "iWER"])
+@pytest.mark.parametrize("clips", [2, 3])
+def test_a_few_clips_all_won_are_not_certain(metric, clips):
+    pair = only_pair(
+        run("x", t=answers(set(range(clips)), total=clips, metric=metric)),
+        run("y", t=answers(set(), total=clips, metric=metric)),
+    )
+    for entry in (pair["tasks"]["t"], pair["tracks"]["a"]):
+        assert entry["verdict"] == "cannot tell"
+        assert entry["p"] == pytest.approx(2 * 0.5**clips)
+        assert -1 < entry["low"] < 0.5
+        assert entry["high"] == 1
+
+
+def test_a_track_of_one_task_is_that_task():
+    won = answers(set(range(4)), total=300)
+    for left in (won, answers(set(), total=300)):
+        pair = only_pair(run("x", t=left), run("y", t=answers(set(), total=300)))
+        assert pair["tracks"]["a"] == pair["tasks"]["t"]
+    pair = only_pair(run("x", t=won), run("y", t=answers(set(), total=300)))
+    assert pair["tracks"]["a"]["p"] == pytest.approx(0.125)
+
+
+def test_a_tracks_signs_are_flipped_over_all_its_tasks():
+    won, none = answers(set(range(4)), total=300), answers(set(), total=300)
+    pair = only_pair(run("x", t=won, u=won), run("y", t=none, u=none))
+    track, task = pair["tracks"]["a"], pair["tasks"]["t"]
+    assert track["p"] == pytest.approx(stats.binomtest(8, 8).pvalue)
+    for side in ("low", "high"):
+        reach = track[side] - track["difference"]
+        assert reach == pytest.approx((task[side] - task["difference"]) / np.sqrt(2))
+
+
+def test_map_adds_its_normal_part_to_a_tracks_flips():
+    moves = np.array([0.3, 0.1, 0.2, -0.1])
+    found, _ = sign_flip_p(moves, "x", normal=(0.25, 0.2))
+    signs = np.array(np.meshgrid(*[[-1, 1]] * 4)).reshape(4, -1)
+    beyond = [stats.norm.sf(0.75, s, 0.2) + stats.norm.cdf(-0.75, s, 0.2) for s in moves @ signs]
+    assert found == pytest.approx(np.mean(beyond), abs=0.005)
+    assert sign_flip_p(np.zeros(3), "x", normal=(0.4, 0.2))[0] == pytest.approx(
+        2 * stats.norm.sf(2)
+    )
+
+
+def test_map_without_spread_is_not_certain():
+    def labelled(*texts):
+        clips = [ScoredClip(str(i), text, ["a"]) for i, text in enumerate(texts)]
+        return TaskAnswers("mAP", "a", clips, MetricOptions(num_classes=2))
+
+    pair = only_pair(run("x", t=labelled("a", "a")), run("y", t=labelled("a", "a")))
+    entry = pair["tasks"]["t"]
+    assert (entry["verdict"], entry["p"]) == ("cannot tell", 1.0)
+    assert entry["low"] < 0 < entry["high"]
 
 
 def test_word_errors_are_pooled_over_the_shared_clips():
@@ -166,7 +224,8 @@ def test_errors_of_a_track_add_in_squares():
     pair = only_pair(run("x", t=strong, u=weak), run("y", t=weak, u=weak))
     track = pair["tracks"]["a"]
     assert track["difference"] == pytest.approx(0.2)
-    assert track["error"] == pytest.approx(pair["tasks"]["t"]["error"] / 2)
+    errors = [task["error"] for task in pair["tasks"].values()]
+    assert track["error"] == pytest.approx(np.hypot(*errors) / 2)
     assert track["verdict"] == "better"
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from auricle.metrics.result import MetricOptions
-from auricle.scoring.compare import RunAnswers, TaskAnswers
+from auricle.scoring.compare import RunAnswers, TaskAnswers, compare_runs
 from auricle.scoring.encoders import Encoder, compare_encoders
 from auricle.scoring.summary import ScoredClip, score_task, summarise
 
@@ -47,10 +47,19 @@ def test_the_error_of_a_difference_holds_clips_and_seeds():
     assert entry["clip_error"] == pytest.approx(clip_error)
     error = np.sqrt(clip_error**2 + sum(seeds))
     assert entry["error"] == pytest.approx(error)
-    freedom = error**4 / (seeds[0] ** 2 / 2 + seeds[1] ** 2 / 1)
-    assert entry["p"] == pytest.approx(2 * stats.t.sf(0.09 / error, freedom))
-    half = stats.t.ppf(0.975, freedom) * error
-    assert (entry["low"], entry["high"]) == pytest.approx((0.09 - half, 0.09 + half))
+    # The clips' own interval: half a clip added to each outcome (Agresti and Min, 2005).
+    centre = clips.sum() / 202
+    half = 1.959964 * np.sqrt((clips**2).sum() + 1 - 202 * centre**2) / 202
+    bounds = {}
+    for side, distance in (("low", 0.09 - (centre - half)), ("high", centre + half - 0.09)):
+        variance = (distance / 1.959964) ** 2 + sum(seeds)
+        freedom = variance**2 / (seeds[0] ** 2 / 2 + seeds[1] ** 2 / 1)
+        bounds[side] = stats.t.ppf(0.975, freedom) * np.sqrt(variance)
+        if side == "low":
+            p = 2 * stats.t.sf(0.09 / np.sqrt(variance), freedom)
+            assert entry["p"] == pytest.approx(p, rel=1e-5)
+    assert entry["low"] == pytest.approx(0.09 - bounds["low"], abs=1e-6)
+    assert entry["high"] == pytest.approx(0.09 + bounds["high"], abs=1e-6)
     track = only_entry(encoder("x", 100, 110, 120), encoder("y", 90, 94), kind="tracks", name="a")
     assert track["error"] == pytest.approx(error)
 
@@ -91,6 +100,23 @@ def test_seeds_that_agree_leave_the_clips_error():
     assert entry["error"] == pytest.approx(entry["clip_error"])
     same = only_entry(encoder("x", 100, 100), encoder("y", 100, 100))
     assert (same["p"], same["verdict"], same["more_seeds"]) == (1.0, "cannot tell", None)
+
+
+@pytest.mark.parametrize(("won", "total", "p"), [(4, 300, 0.125), (2, 2, 0.5)])
+def test_few_clips_are_no_surer_with_seeds_that_agree(won, total, p):
+    strong, weak = (encoder(n, right, right, total=total) for n, right in (("x", won), ("y", 0)))
+    (alone,) = compare_runs([strong.runs[0], weak.runs[0]])["pairs"]
+    for kind, name in (("tasks", "t"), ("tracks", "a")):
+        entry = only_entry(strong, weak, kind=kind, name=name)
+        assert (entry["p"], entry["verdict"]) == (pytest.approx(p), "cannot tell")
+        for side in ("low", "high"):
+            assert entry[side] == pytest.approx(alone[kind][name][side])
+
+
+def test_seeds_that_differ_are_no_surer_than_the_clips():
+    # Four clips differ, all one way: p cannot be under 2 / 2^4, whatever the seeds' t test says.
+    entry = only_entry(encoder("x", 3, 3, 4, total=300), encoder("y", 0, 0, 0, total=300))
+    assert entry["p"] >= 0.125
 
 
 def test_map_takes_the_mean_of_the_seeds():

@@ -19,13 +19,18 @@ from auricle.errors import ScoringError, UserError
 from auricle.metrics.compute import compute_metric
 from auricle.metrics.result import MetricOptions, MetricResult
 from auricle.metrics.tally import LabelTally, RatioTally
-from auricle.scoring.intervals import Z
-from auricle.scoring.paired import Difference, map_difference, normal_p, ratio_difference
+from auricle.scoring.paired import (
+    Difference,
+    map_difference,
+    mean_difference,
+    ratio_difference,
+)
 from auricle.scoring.summary import ScoredClip
 
 ALPHA = 0.05
 # Normal quantile of the power with which "how many more clips" would tell: 80 %.
 _Z_POWER = 0.8416212335729143
+_FACTS = ("left", "right", "difference", "low", "high", "error", "p", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,85 +101,64 @@ def results_of(run: RunAnswers) -> dict[str, MetricResult | str]:
 def _compare_pair(
     one: RunAnswers, other: RunAnswers, results: Mapping[str, Mapping[str, MetricResult | str]]
 ) -> dict[str, Any]:
-    tasks = {
-        name: _compare_task(name, (one, other), results)
-        for name in sorted(set(one.tasks) | set(other.tasks))
-    }
     track_of = {name: run.tasks[name].track for run in (one, other) for name in run.tasks}
+    found = {name: _compare_task(name, (one, other), results) for name in sorted(track_of)}
     failed = {name for run in (one, other) for name in run.tasks if run.tasks[name].failure}
     tracks = {}
     for track in sorted(set(track_of.values())):
-        names = [name for name in tasks if track_of[name] == track]
-        missing = [name for name in names if name in failed or tasks[name]["difference"] is None]
-        tracks[track] = _compare_track([tasks[name] for name in names], missing)
-    return {"left": one.name, "right": other.name, "tasks": tasks, "tracks": tracks}
+        tasks = {name: task for name, task in found.items() if track_of[name] == track}
+        missing = [name for name, task in tasks.items() if name in failed or isinstance(task, str)]
+        tested = [task for task in tasks.values() if not isinstance(task, str)]
+        tracks[track] = missing_entry(f"missing tasks: {', '.join(missing)}")
+        if not missing:
+            mean = mean_difference([difference for difference, _ in tested], f"track {track}")
+            tracks[track] = entry_of(mean, sum(clips for _, clips in tested))
+    entries = {
+        name: missing_entry(task) if isinstance(task, str) else entry_of(*task)
+        for name, task in found.items()
+    }
+    return {"left": one.name, "right": other.name, "tasks": entries, "tracks": tracks}
 
 
 def _compare_task(
     name: str,
     pair: tuple[RunAnswers, RunAnswers],
     results: Mapping[str, Mapping[str, MetricResult | str]],
-) -> dict[str, Any]:
+) -> tuple[Difference, int] | str:
+    """The difference and how many clips are shared, or why there is none."""
     tallies = []
     for run in pair:
         result = results[run.name].get(name)
         if result is None:
-            return missing_entry(f"{run.name} has no answers to it")
+            return f"{run.name} has no answers to it"
         if isinstance(result, str):
-            return missing_entry(f"{run.name}: {result}")
+            return f"{run.name}: {result}"
         if result.tally is None:
-            return missing_entry(f"{run.name}: {result.reason or 'it has no value'}")
+            return f"{run.name}: {result.reason or 'it has no value'}"
         tallies.append((result.metric, result.tally))
     clips = [run.tasks[name].clips for run in pair]
     places = {clip.id: index for index, clip in enumerate(clips[1])}
     rows = np.array([(i, places[c.id]) for i, c in enumerate(clips[0]) if c.id in places])
     if len(rows) < 2:
-        return missing_entry(f"the runs share {len(rows)} clips; 2 are needed")
+        return f"the runs share {len(rows)} clips; 2 are needed"
     for mine, yours in rows:
         if list(clips[0][mine].references) != list(clips[1][yours].references):
-            return missing_entry(f"clip {clips[0][mine].id} has other references in each run")
+            return f"clip {clips[0][mine].id} has other references in each run"
     (left_metric, left), (right_metric, right) = tallies
     if left_metric != right_metric:
-        return missing_entry(f"one run measures {left_metric}, the other {right_metric}")
+        return f"one run measures {left_metric}, the other {right_metric}"
     left, right = left.select(rows[:, 0]), right.select(rows[:, 1])
     stream = f"compare {name}"
     if isinstance(left, LabelTally) and isinstance(right, LabelTally):
-        found = map_difference([left], [right], stream)
-    else:
-        assert isinstance(left, RatioTally) and isinstance(right, RatioTally)
-        found = ratio_difference(left, right, stream)
-    return entry_of(found, len(rows))
-
-
-def _compare_track(tasks: Sequence[Mapping[str, Any]], missing: Sequence[str]) -> dict[str, Any]:
-    """The mean of the tasks' differences; their errors are independent and add in squares."""
-    if missing:
-        return missing_entry(f"missing tasks: {', '.join(missing)}")
-
-    def mean(field: str) -> float:
-        return math.fsum(task[field] for task in tasks) / len(tasks)
-
-    value = mean("difference")
-    error = math.sqrt(math.fsum(task["error"] ** 2 for task in tasks)) / len(tasks)
-    p = normal_p(value / error) if error > 0 else float(value == 0)
-    found = Difference(
-        mean("left"),
-        mean("right"),
-        value,
-        value - Z * error,
-        value + Z * error,
-        error,
-        p,
-        "normal, over tasks",
-    )
-    return entry_of(found, sum(task["clips"] for task in tasks))
+        return map_difference([left], [right], stream), len(rows)
+    assert isinstance(left, RatioTally) and isinstance(right, RatioTally)
+    return ratio_difference(left, right, stream), len(rows)
 
 
 def entry_of(found: Difference, clips: int) -> dict[str, Any]:
     """A tested entry, before its family is corrected together."""
-    facts = found._asdict()
     return {
-        **facts,
+        **{name: getattr(found, name) for name in _FACTS},
         "p_corrected": None,
         "verdict": "cannot tell",
         "clips": clips,
@@ -185,7 +169,7 @@ def entry_of(found: Difference, clips: int) -> dict[str, Any]:
 
 def missing_entry(reason: str) -> dict[str, Any]:
     """An entry that could not be tested."""
-    names = (*Difference._fields, "p_corrected", "clips", "more_clips")
+    names = (*_FACTS, "p_corrected", "clips", "more_clips")
     return {**dict.fromkeys(names), "verdict": "missing", "reason": reason}
 
 

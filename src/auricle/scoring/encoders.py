@@ -12,9 +12,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from auricle.metrics.result import MetricResult
 from auricle.metrics.tally import LabelTally, RatioTally, Tally
@@ -26,11 +27,16 @@ from auricle.scoring.compare import (
     missing_entry,
     results_of,
 )
-from auricle.scoring.intervals import map_replicator
-from auricle.scoring.paired import Difference, map_difference, ratio_difference
+from auricle.scoring.intervals import Z, map_replicator
+from auricle.scoring.paired import (
+    Difference,
+    map_difference,
+    mean_difference,
+    ratio_difference,
+)
 from auricle.scoring.seeds import combine_seeds
 
-_TEST = "normal for clips, t for seeds"
+_TEST = "the clips' test, t with seeds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,44 +98,66 @@ def _compare_pair(
     track_of = {
         name: task.track for side in sides for run in side.runs for name, task in run.tasks.items()
     }
-    tasks = {name: _compare_task(name, sides, results) for name in sorted(track_of)}
+    found = {name: _compare_task(name, sides, results) for name in sorted(track_of)}
     tracks = {}
     for track in sorted(set(track_of.values())):
-        members = {name: entry for name, entry in tasks.items() if track_of[name] == track}
-        tracks[track] = _compare_track(members)
-    return {"left": one.name, "right": other.name, "tasks": tasks, "tracks": tracks}
+        tasks = {name: task for name, task in found.items() if track_of[name] == track}
+        tested = [task for task in tasks.values() if not isinstance(task, str)]
+        missing = [name for name, task in tasks.items() if isinstance(task, str)]
+        tracks[track] = missing_entry(f"missing tasks: {', '.join(missing)}")
+        if not missing:
+            tracks[track] = _entry(
+                mean_difference([task.difference for task in tested], f"track {track}"),
+                [np.mean([task.of_seed[side] for task in tested], axis=0) for side in (0, 1)],
+                clips=sum(task.clips for task in tested),
+            )
+    entries = {
+        name: missing_entry(task) if isinstance(task, str) else _entry(*task[:2], clips=task.clips)
+        for name, task in found.items()
+    }
+    return {"left": one.name, "right": other.name, "tasks": entries, "tracks": tracks}
+
+
+class _Found(NamedTuple):
+    """What a task's clips say, averaged over seeds, and the value of each seed."""
+
+    difference: Difference
+    of_seed: list[NDArray[np.float64]]
+    """Of each side, float64 ``[seeds]``."""
+    clips: int
 
 
 def _compare_task(
     name: str,
     sides: tuple[Encoder, Encoder],
     results: Mapping[str, Sequence[Mapping[str, MetricResult | str]]],
-) -> dict[str, Any]:
+) -> _Found | str:
+    """What was found, or why nothing was."""
     tallies: list[list[Tally]] = []
     runs = [run for side in sides for run in side.runs]
     for side in sides:
         if len(side.runs) < 2:
-            return missing_entry(f"{side.name} has one seed; two or more show how seeds differ")
+            return f"{side.name} has one seed; two or more show how seeds differ"
         found: list[Tally] = []
         for run, result in zip(side.runs, results[side.name], strict=True):
             value, task = result.get(name), run.tasks.get(name)
             if value is None or task is None or isinstance(value, str) or value.tally is None:
                 why = value if isinstance(value, str) else "it has no value"
-                return missing_entry(f"{run.name}: {why}")
+                return f"{run.name}: {why}"
             if task.failure:
-                return missing_entry(f"{run.name}: {task.failure}")
+                return f"{run.name}: {task.failure}"
             found.append(value.tally)
         tallies.append(found)
     asked = [[(clip.id, tuple(clip.references)) for clip in r.tasks[name].clips] for r in runs]
     if any(clips != asked[0] for clips in asked):
-        return missing_entry("the runs were not asked the same clips")
+        return "the runs were not asked the same clips"
     left, right = tallies
     return _difference(left, right, clips=len(asked[0]), stream=f"compare {name}")
 
 
 def _difference(
     left: Sequence[Tally], right: Sequence[Tally], *, clips: int, stream: str
-) -> dict[str, Any]:
+) -> _Found:
     labels = [[t for t in side if isinstance(t, LabelTally)] for side in (left, right)]
     ratios = [[t for t in side if isinstance(t, RatioTally)] for side in (left, right)]
     if labels[0] and labels[1]:
@@ -142,52 +170,60 @@ def _difference(
             [float(t.numerator.sum() / max(t.denominator.sum(), 1.0)) for t in side]
             for side in ratios
         ]
-    return _with_seeds(found.difference, found.error, of_seed, clips=clips)
+    return _Found(found, [np.array(values) for values in of_seed], clips)
 
 
 def _mean_ratio(tallies: Sequence[RatioTally]) -> RatioTally:
     """The mean over seeds of each clip; all have the same denominators."""
     mean = np.mean([tally.numerator for tally in tallies], axis=0)
-    return RatioTally(mean, tallies[0].denominator)
+    return RatioTally(mean, tallies[0].denominator, all(tally.binary for tally in tallies))
 
 
-def _compare_track(tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    missing = [name for name, entry in tasks.items() if entry["difference"] is None]
-    if missing:
-        return missing_entry(f"missing tasks: {', '.join(missing)}")
-    entries = list(tasks.values())
-    clip_error = math.sqrt(math.fsum(e["clip_error"] ** 2 for e in entries)) / len(entries)
-    of_seed = [
-        np.mean([entry["of_seed"][side] for entry in entries], axis=0).tolist() for side in (0, 1)
-    ]
-    difference = math.fsum(entry["difference"] for entry in entries) / len(entries)
-    clips = sum(entry["clips"] for entry in entries)
-    return _with_seeds(difference, clip_error, of_seed, clips=clips)
-
-
-def _with_seeds(
-    difference: float, clip_error: float, of_seed: Sequence[Sequence[float]], *, clips: int
+def _entry(
+    found: Difference, of_seed: Sequence[NDArray[np.float64]], *, clips: int
 ) -> dict[str, Any]:
-    """An entry whose error holds clips and seeds; degrees of freedom after Satterthwaite (1946)."""
-    from scipy.special import stdtr, stdtrit
+    """An entry whose error holds clips and seeds, each side of the interval apart.
+
+    The p value is never smaller than that of the clips alone, whose test is exact where few clips
+    differ.
+    """
+    from scipy.special import stdtr
 
     parts = [float(np.var(values, ddof=1)) / len(values) for values in of_seed]
-    error = math.sqrt(clip_error**2 + sum(parts))
+    seeds = sum(parts)
     shares = sum(v * v / (len(s) - 1) for v, s in zip(parts, of_seed, strict=True))
-    freedom = error**4 / shares if shares > 0 else math.inf
-    if error > 0:
-        # The t distribution of so many degrees of freedom is the normal one.
-        freedom = min(freedom, 1e9)
-        reach = float(stdtrit(freedom, 1 - ALPHA / 2)) * error
-        p = min(1.0, 2 * float(stdtr(freedom, -abs(difference) / error)))
-    else:
-        reach, p = 0.0, float(difference == 0)
-    left, right = (math.fsum(values) / len(values) for values in of_seed)
-    found = Difference(
-        left, right, difference, difference - reach, difference + reach, error, p, _TEST
+    below, above = found.centre - found.low, found.high - found.centre
+    p, low, high = found.p, found.low, found.high
+    if shares > 0:
+        low = found.centre - _reach(below, seeds, shares)
+        high = found.centre + _reach(above, seeds, shares)
+        error, freedom = _with_seeds(below if found.centre > 0 else above, seeds, shares)
+        p = max(p, min(1.0, 2 * float(stdtr(freedom, -abs(found.centre) / error))))
+    whole = found._replace(
+        low=low, high=high, error=math.sqrt(found.error**2 + seeds), p=p, test=_TEST
     )
-    extra = {"clip_error": clip_error, "seed_error": math.sqrt(sum(parts)), "of_seed": of_seed}
-    return {**entry_of(found, clips), **extra}
+    extra = {"clip_error": found.error, "seed_error": math.sqrt(seeds)}
+    return {**entry_of(whole, clips), **extra, "of_seed": [side.tolist() for side in of_seed]}
+
+
+def _with_seeds(distance: float, seeds: float, shares: float) -> tuple[float, float]:
+    """The error of clips and seeds, and its degrees of freedom after Satterthwaite (1946).
+
+    Args:
+        distance: To the bound that the clips alone give.
+        seeds: Variance of the seeds' means, both sides together.
+        shares: The sum of each side's variance squared by its degrees of freedom.
+    """
+    variance = (distance / Z) ** 2 + seeds
+    # The t distribution of so many degrees of freedom is the normal one.
+    return math.sqrt(variance), min(variance**2 / shares, 1e9)
+
+
+def _reach(distance: float, seeds: float, shares: float) -> float:
+    from scipy.special import stdtrit
+
+    error, freedom = _with_seeds(distance, seeds, shares)
+    return float(stdtrit(freedom, 1 - ALPHA / 2)) * error
 
 
 def _seeds_to_tell(entry: Mapping[str, Any], num_tests: int) -> int | None:

@@ -21,8 +21,10 @@ from auricle.scoring.intervals import (
     resampled_counts,
     studentised_interval,
 )
+from auricle.scoring.tracks import combined_bounds
 from auricle.seeding import generator
 
+_NO_SPREAD = 1e-12
 _FLIPS = 20_000
 _MOST_FLIPPED = 4096
 _CELLS_AT_ONCE = 4_000_000
@@ -41,6 +43,10 @@ class Difference(NamedTuple):
     p: float
     """Two-sided."""
     test: str
+    centre: float
+    """What the interval was built around: of mAP the difference less its bootstrap bias."""
+    moves: NDArray[np.float64] | None = None
+    """What each clip adds to the difference, float64 ``[clips]``; None where that is not known."""
 
 
 def normal_p(z: float) -> float:
@@ -66,25 +72,43 @@ def ratio_difference(left: RatioTally, right: RatioTally, stream: str) -> Differ
     error = linearised_error(tally)
     p, test = sign_flip_p(tally.numerator, stream)
     if left.binary and right.binary and tally.denominator.max(initial=0) == 1:
-        low, high = paired_proportions(tally.numerator)
-        return Difference(values[0], values[1], value, low, high, error, p, test)
-    if error <= 1e-12:
-        return Difference(values[0], values[1], value, value, value, 0.0, p, test)
-    interval = studentised_interval(tally, stream)
-    return Difference(values[0], values[1], value, interval.low, interval.high, error, p, test)
+        low, high = _paired_proportions(
+            value, float(np.dot(tally.numerator, tally.numerator)), len(tally.numerator)
+        )
+    elif error <= _NO_SPREAD:
+        low, high = _without_spread(value, len(tally.numerator))
+    else:
+        interval = studentised_interval(tally, stream)
+        low, high = interval.low, interval.high
+    if error <= _NO_SPREAD:
+        error = (high - low) / (2 * Z)
+    return Difference(
+        values[0], values[1], value, low, high, error, p, test, value, tally.numerator / total
+    )
 
 
-def paired_proportions(differences: NDArray[np.float64]) -> tuple[float, float]:
-    """95 % interval of the mean of paired differences of 1, 0 and -1.
+def _paired_proportions(value: float, squares: float, clips: int) -> tuple[float, float]:
+    """95 % interval of the mean of paired differences of 1, 0 and -1, or of means of such.
 
     Agresti and Min (2005): half a clip added to each of the four outcomes, so that few clips that
     differ, or none, do not pass for certainty.
+
+    Args:
+        value: The mean.
+        squares: The sum of the squared differences; of single answers, how many clips differ.
+        clips: How many there are.
     """
-    total = len(differences) + 2
-    wins, losses = (float((sign * differences > 0).sum()) + 0.5 for sign in (1, -1))
-    centre = (wins - losses) / total
-    half = Z * math.sqrt((wins + losses) - total * centre**2) / total
-    return centre - half, centre + half
+    total = clips + 2
+    centre = clips * value / total
+    half = Z * math.sqrt(max(squares + 1 - total * centre**2, 0.0)) / total
+    return max(-1.0, centre - half), min(1.0, centre + half)
+
+
+def _without_spread(value: float, clips: int) -> tuple[float, float]:
+    """Where all clips differ alike, each is taken as wholly won or lost, as wide as can be."""
+    share = min(1.0, max(-1.0, value))
+    low, high = _paired_proportions(share, clips * abs(share), clips)
+    return min(low, value), max(high, value)
 
 
 def map_difference(
@@ -109,9 +133,45 @@ def map_difference(
     )
     error = float(replicates.std(ddof=1))
     centre = 2 * (one - other) - float(replicates.mean())
-    p = normal_p(centre / error) if error > 0 else float(centre == 0)
     low, high = centre - Z * error, centre + Z * error
-    return Difference(one, other, one - other, low, high, error, p, "paired bootstrap over clips")
+    if error <= _NO_SPREAD:
+        low, high = _without_spread(one - other, clips)
+        centre, error = (low + high) / 2, (high - low) / (2 * Z)
+    p, test = normal_p(centre / error), "paired bootstrap over clips"
+    return Difference(one, other, one - other, low, high, error, p, test, centre)
+
+
+def mean_difference(parts: Sequence[Difference], stream: str) -> Difference:
+    """The mean of differences on independent tasks.
+
+    Squared distances to the bounds add, each side apart, as in `mean_interval`. The signs of all
+    tasks' clips are flipped together, mAP's part being normal, so that one task's mean is that
+    task.
+
+    Args:
+        parts: One a task, at least one.
+        stream: Name of the random stream.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    count = len(parts)
+    left, right, value, centre = (
+        math.fsum(getattr(part, name) for part in parts) / count
+        for name in ("left", "right", "difference", "centre")
+    )
+    low, high = combined_bounds([(part.centre, part.low, part.high) for part in parts])
+    error = math.sqrt(math.fsum(part.error**2 for part in parts)) / count
+    moves = [part.moves / count for part in parts if part.moves is not None]
+    maps = [part for part in parts if part.moves is None]
+    p, test = sign_flip_p(
+        np.concatenate([*moves, np.zeros(0)]),
+        stream,
+        normal=(
+            math.fsum(part.centre for part in maps) / count,
+            math.sqrt(math.fsum(part.error**2 for part in maps)) / count,
+        ),
+    )
+    return Difference(left, right, value, low, high, error, p, f"{test}, over tasks", centre)
 
 
 def _mean_map(
@@ -126,28 +186,40 @@ def _mean_map(
     return values
 
 
-def sign_flip_p(differences: NDArray[np.float64], stream: str) -> tuple[float, str]:
+def sign_flip_p(
+    differences: NDArray[np.float64], stream: str, *, normal: tuple[float, float] = (0.0, 0.0)
+) -> tuple[float, str]:
     """Two-sided p value of a sum of differences whose signs would be arbitrary.
+
+    Args:
+        differences: One a clip.
+        stream: Name of the random stream.
+        normal: Value and standard error of what is added to their sum and has no clips.
 
     Returns:
         The p value and the test's name.
     """
     moved = differences[np.abs(differences) > 1e-12]
+    beside, error = normal
+    observed = abs(float(moved.sum()) + beside)
     if len(moved) == 0:
-        return 1.0, "no clip differs"
+        return (normal_p(observed / error), "normal") if error > 0 else (1.0, "no clip differs")
     size = np.abs(moved)
-    if np.allclose(size, size[0], rtol=1e-9):
+    if error == 0 and np.allclose(size, size[0], rtol=1e-9, atol=0):
         return _binomial_p(int((moved > 0).sum()), len(moved)), "McNemar, exact"
-    observed = abs(float(moved.sum()))
     if len(moved) > _MOST_FLIPPED:
-        return normal_p(observed / math.sqrt(float(np.dot(moved, moved)))), "sign flips, normal"
+        spread = math.sqrt(float(np.dot(moved, moved)) + error**2)
+        return normal_p(observed / spread), "sign flips, normal"
     rng = generator("scoring", "sign flips", stream, len(moved))
     step = max(1, _CELLS_AT_ONCE // len(moved))
     beyond = 0
     for first in range(0, _FLIPS, step):
         rows = min(step, _FLIPS - first)
         signs = rng.integers(0, 2, size=(rows, len(moved)), dtype=np.int8) * 2.0 - 1.0
-        beyond += int((np.abs(signs @ moved) >= observed * (1 - 1e-12)).sum())
+        sums = signs @ moved
+        if error > 0:
+            sums += error * rng.standard_normal(rows)
+        beyond += int((np.abs(sums) >= observed * (1 - 1e-12)).sum())
     return (beyond + 1) / (_FLIPS + 1), "sign flips"
 
 

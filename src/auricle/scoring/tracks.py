@@ -31,7 +31,13 @@ def mean_interval(tasks: Sequence[Mapping[str, Any]]) -> dict[str, float | None]
 
 
 def mean_bounds(intervals: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
-    """Bounds of a mean of independent values, clipped to [0, 1].
+    """The same as `combined_bounds`, clipped to [0, 1]."""
+    low, high = combined_bounds(intervals)
+    return max(0.0, low), min(1.0, high)
+
+
+def combined_bounds(intervals: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
+    """Bounds of a mean of independent values.
 
     Args:
         intervals: Of each value: what the interval was built around, low and high.
@@ -40,7 +46,7 @@ def mean_bounds(intervals: Sequence[tuple[float, float, float]]) -> tuple[float,
     centre = math.fsum(middle for middle, _, _ in intervals) / count
     below = math.sqrt(math.fsum((middle - low) ** 2 for middle, low, _ in intervals))
     above = math.sqrt(math.fsum((high - middle) ** 2 for middle, _, high in intervals))
-    return max(0.0, centre - below / count), min(1.0, centre + above / count)
+    return centre - below / count, centre + above / count
 
 
 def _centre(task: Mapping[str, Any]) -> float:
