@@ -23,7 +23,25 @@ the text alone and exits with the error's ``exit_code``; an exception outside th
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
+
+# Line ends, and the joiners that several scripts and emoji need.
+_KEPT = "\n\t\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
+
+
+def printable(text: str) -> str:
+    """A text that may quote strangers, fit for a terminal or a page.
+
+    Control, direction and other invisible characters, which can repaint a screen or turn a line
+    round, become U+FFFD; line ends and tabs stay.
+    """
+    return "".join(
+        sign
+        if sign.isprintable() or sign in _KEPT or unicodedata.category(sign) == "Zs"
+        else "\N{REPLACEMENT CHARACTER}"
+        for sign in text
+    )
 
 
 class AuricleError(Exception):

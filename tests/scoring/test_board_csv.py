@@ -168,3 +168,21 @@ def test_a_row_without_a_rank_is_printed_with_its_reason_and_exit_code_3(write, 
     else:
         assert "larks has no rank: missing tacos*" in (said if form else printed)
     assert execute(["board", "rank", str(write("team,esc-50\nowls,.5\n")), *form]) == 0
+
+
+@pytest.mark.parametrize("form", [[], ["--table", "markdown"], ["--table", "latex"]])
+def test_strangers_control_characters_never_reach_the_terminal(write, capsys, form):
+    path = write('team,esc-50,x*\n"A\x1b[31m\u202e\nB has rank 1",.5,\n')
+    assert execute(["board", "rank", str(path), *form]) == 3
+    printed, said = capsys.readouterr()
+    assert "\x1b" not in printed + said
+    assert "\u202e" not in printed + said
+    assert not any(line.startswith("B has") for line in (printed + said).splitlines())
+    assert execute(["board", "rank", str(write("te\x1b[31mam\n"))]) == 2
+    said = capsys.readouterr().err
+    assert "te\ufffd[31mam" in said
+
+
+def test_names_are_no_markup(write, capsys):
+    assert execute(["board", "rank", str(write("team,esc-50\n[bold]x[/],.5\n"))]) == 0
+    assert "[bold]x[/]" in capsys.readouterr().out

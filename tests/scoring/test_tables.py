@@ -43,9 +43,51 @@ def test_markdown_escapes_and_shows_missing_as_a_dash():
 def test_latex_escapes_and_is_a_booktabs_table():
     lines = TABLE.render("latex", digits=2).splitlines()
     assert lines[0] == r"\begin{tabular}{lrr}"
-    assert lines[4] == r"A \& B\_1 | 50\% & 0.12 & 1 \\"
-    assert lines[5] == r'"C", D & -- & -- \\'
+    assert lines[4] == r"A \& B\_1 \textbar{} 50\% & 0.12 & 1 \\"
+    assert lines[5] == r"''C'', D & -- & -- \\"
     assert lines[-1] == r"\end{tabular}"
+
+
+def named(name, style):
+    return ResultTable(["team"], [{"team": name}]).render(style).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a<b>c", r"a\textless{}b\textgreater{}c"),
+        ("`x`", r"\textasciigrave{}x\textasciigrave{}"),
+        ("a\nb\x1b[31m", r"a b?[31m"),
+    ],
+)
+def test_latex_prints_the_signs_that_were_written(name, shown):
+    assert named(name, "latex")[4] == rf"{shown} \\"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("&lt;b", r"\&lt;b"),
+        ("a & b; c", "a & b; c"),
+        ("$x^2$ ~~s~~", r"\$x^2\$ \~\~s\~\~"),
+        ("https://x.org WWW.x.org", r"https\://x.org WWW\.x.org"),
+        ("@someone a@b.org", "@<!-- -->someone a@<!-- -->b.org"),
+        ("a\r\nb\x1b[31m\u202e", "a b\ufffd\\[31m\ufffd"),
+    ],
+)
+def test_markdown_shows_the_signs_that_were_written(name, shown):
+    assert named(name, "markdown")[2] == f"| {shown} |"
+
+
+def test_a_spreadsheet_takes_no_text_for_a_formula():
+    names = ["=cmd|'/C calc'!A0", "+1+1", "@x", "-a", "-0.5", "+1.5e-3", "a=1"]
+    shown = named(names[0], "csv")[1]
+    assert shown == "'=cmd|'/C calc'!A0"
+    assert [named(name, "csv")[1] for name in names[1:]] == [
+        *("'+1+1", "'@x", "'-a"),
+        *("-0.5", "+1.5e-3", "a=1"),  # numbers stay numbers
+    ]
+    assert ResultTable(["=x"], []).render("csv") == "'=x\n"
 
 
 def test_an_unknown_format_is_refused():

@@ -20,9 +20,9 @@ import json
 from typing import Any
 
 from auricle.board.model import Row, Table, Value
+from auricle.scoring.tables import spreadsheet_text
 
 SCHEMA_VERSION = 1
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MEANS = ("overall", "public", "hidden")
 
 
@@ -42,7 +42,7 @@ def table_csv(table: Table) -> str:
         cells = [row.cells[column.name] for column in table.columns]
         writer.writerow(
             [
-                *(_plain(text) for text in texts),
+                *map(spreadsheet_text, texts),
                 _page(row),
                 _blank(row.rank),
                 best,
@@ -133,10 +133,6 @@ def _values(row: Row) -> list[tuple[float | None, float | None, float | None]]:
 
 def _page(row: Row) -> str:
     return f"entries/{row.entry.slug}.html"
-
-
-def _plain(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _blank(value: float | None) -> str:

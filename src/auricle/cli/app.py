@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from auricle import __version__
 from auricle.cli import board as board_commands
@@ -25,6 +24,7 @@ from auricle.cli import check as check_commands
 from auricle.cli import data as data_commands
 from auricle.cli import run as run_commands
 from auricle.cli import scores as score_commands
+from auricle.cli.terminal import PlainConsole
 from auricle.errors import AuricleError, EncoderError
 from auricle.files import DISK_FULL, write_failure
 
@@ -80,22 +80,20 @@ def execute(arguments: Sequence[str]) -> int:
     Exit codes: 0 good, 2 the user's mistake, 3 the answer is no, 130 interrupted, 1 our bug.
     """
     logging.getLogger("auricle").addHandler(logging.NullHandler())
-    console = Console(stderr=True, soft_wrap=True)
+    console = PlainConsole(stderr=True, soft_wrap=True)
     try:
         code = app(list(arguments), standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
-        console.print(
-            "interrupted; nothing is lost. Give the same command again to continue.", markup=False
-        )
+        console.print("interrupted; nothing is lost. Give the same command again to continue.")
         return _INTERRUPTED
     except typer.TyperException as error:  # a wrong option or argument
         if text := _text_of(error):
-            console.print(f"error: {text}", style="red", highlight=False, markup=False)
+            console.print(f"error: {text}", style="red")
         return 2
     except AuricleError as error:
-        console.print(f"error: {error}", style="red", highlight=False, markup=False)
+        console.print(f"error: {error}", style="red")
         if isinstance(error, EncoderError) and error.quoted:
-            console.print(error.quoted.rstrip(), style="dim", highlight=False, markup=False)
+            console.print(error.quoted.rstrip(), style="dim")
         return error.exit_code
     except BrokenPipeError:
         sys.stderr.close()
@@ -104,12 +102,10 @@ def execute(arguments: Sequence[str]) -> int:
         if isinstance(error, OSError) and error.errno in (*DISK_FULL, errno.EROFS):
             # A library of others wrote: ours have said so above.
             sentence = write_failure(Path(error.filename or Path.cwd()), error)
-            console.print(f"error: {sentence}", style="red", highlight=False, markup=False)
+            console.print(f"error: {sentence}", style="red")
             return sentence.exit_code
         traceback.print_exc()
-        console.print(
-            "This is a bug in auricle. Please report it with the lines above.", markup=False
-        )
+        console.print("This is a bug in auricle. Please report it with the lines above.")
         return 1
     return int(code or 0)
 

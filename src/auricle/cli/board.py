@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from auricle.cli.terminal import print_json
+from auricle.errors import printable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -64,19 +65,24 @@ def rank_command(
     if table is not None:
         print(board_table(board).render(table), end="")
         for line in unranked:
-            print(line, file=sys.stderr)
+            print(_one_line(line), file=sys.stderr)
         return code
     rows = []
     for row in board["rows"]:
         band = "" if row["band"] is None else f"{row['band'][0]} to {row['band'][1]}"
         means = ["" if row[n] is None else f"{row[n]:.4f}" for n in ("overall", "public", "hidden")]
-        rows.append([str(row["rank"] or "-"), band, row["team"], *means])
+        rows.append([str(row["rank"] or "-"), band, _one_line(row["team"]), *means])
     print_rows(["rank", "band", "team", "overall", "public", "hidden"], rows)
     for line in [*unranked, *board["differences"], *board["notes"]]:
-        print(line)
+        print(_one_line(line))
     if health:
         _print_health(board["health"])
     return code
+
+
+def _one_line(text: str) -> str:
+    """A text with strangers' names in it, which may hold line ends."""
+    return printable(" ".join(text.split()))
 
 
 def _print_health(tasks: list[dict[str, Any]]) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from auricle.cli.terminal import PlainConsole
+from auricle.errors import printable
 
 if TYPE_CHECKING:
     from auricle.encoder.checks import CheckReport
@@ -53,7 +55,7 @@ def print_scores(scores: dict[str, Any], *, title: str) -> None:
         if lines:
             console.print(kind, style="bold")
         for name, text in lines:
-            console.print(Text(f"  {name}: {text}"), style="yellow" if kind == "missing" else "")
+            console.print(f"  {name}: {text}", style="yellow" if kind == "missing" else "")
 
 
 def _footnotes(tasks: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
@@ -88,13 +90,13 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: 
         numeric = all(_is_number(row[place]) for row in rows) if rows else False
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*row)
     _console().print(table)
 
 
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=120)
+def _console() -> PlainConsole:
+    console = PlainConsole()
+    return console if console.is_terminal else PlainConsole(width=120)
 
 
 def _number(value: float | None) -> str:
@@ -126,9 +128,9 @@ def print_check(report: CheckReport) -> None:
     for check in report.checks:
         mark = marks[check.passed] if check.required or check.passed else "note"
         style = styles[check.passed] if check.required or check.passed else "yellow"
-        table.add_row(check.name, Text(mark, style=style), Text(check.message))
+        table.add_row(check.name, Text(mark, style=style), check.message)
         if check.quoted:
-            table.add_row("", "", Text(check.quoted, style="dim"))
+            table.add_row("", "", Text(printable(check.quoted), style="dim"))
     console.print(table)
     facts = [
         ("frames a second", report.frame_rate_hz, "{:g}"),
@@ -137,7 +139,7 @@ def print_check(report: CheckReport) -> None:
         ("peak memory (bytes)", report.peak_memory_bytes, "{:,}"),
     ]
     shown = [f"{name}: {form.format(value)}" for name, value, form in facts if value is not None]
-    console.print("   ".join(shown), highlight=False)
+    console.print("   ".join(shown))
     verdict = "This encoder keeps the contract." if report.passed else "This encoder does not pass."
     console.print(verdict, style="green" if report.passed else "bold red")
 
@@ -159,7 +161,7 @@ def print_comparison(found: dict[str, Any]) -> None:
         more = len(differing) - _MOST_DIFFERING
         rest = f", and {more} more" if more > 0 else ""
         text = f"the runs differ in more than their encoders: {'; '.join(shown)}{rest}"
-        _console().print(Text(text), style="dim")
+        _console().print(text, style="dim")
 
 
 def _print_pair(pair: Mapping[str, Any]) -> None:
@@ -182,7 +184,7 @@ def _print_pair(pair: Mapping[str, Any]) -> None:
     console.print(table)
     for name, entry in pair["tasks"].items():
         if entry["reason"]:
-            console.print(Text(f"  {name}: {entry['reason']}"), style="yellow")
+            console.print(f"  {name}: {entry['reason']}", style="yellow")
 
 
 def _comparison_cells(name: str, entry: dict[str, Any], more: str) -> list[str]:

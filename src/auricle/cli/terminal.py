@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -22,7 +23,9 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
+from auricle.errors import printable
 from auricle.files import make_folder
 from auricle.progress import SilentProgress, Stage
 
@@ -30,6 +33,17 @@ _PLAIN_EVERY_S = 15.0
 _SILENT_FOR_S = 2.0
 
 logger = logging.getLogger("auricle")
+
+
+class PlainConsole(Console):
+    """Prints what it is told: no markup in strangers' texts, no control characters of theirs."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, markup=False, emoji=False, highlight=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """All plain texts pass here."""
+        return super().render_str(printable(text), **options)
 
 
 class BarProgress:
@@ -60,12 +74,12 @@ class BarProgress:
     def message(self, text: str) -> None:
         """Print a line."""
         logger.info(text)
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text)
 
     def warn(self, text: str) -> None:
         """Print a line in yellow."""
         logger.warning(text)
-        self._console.print(f"warning: {text}", style="yellow", highlight=False, markup=False)
+        self._console.print(f"warning: {text}", style="yellow")
 
 
 class _BarStage:
@@ -109,7 +123,7 @@ class PlainProgress:
         self._line(f"warning: {text}")
 
     def _line(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(text, soft_wrap=True)
 
 
 class _PlainStage:
@@ -146,7 +160,7 @@ def make_progress(*, quiet: bool) -> BarProgress | PlainProgress | SilentProgres
     """The progress that fits standard error and the user's wish."""
     if quiet:
         return SilentProgress()
-    console = Console(stderr=True)
+    console = PlainConsole(stderr=True)
     return BarProgress(console) if console.is_terminal else PlainProgress(console)
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from auricle.errors import UnknownNameError
+from auricle.errors import UnknownNameError, printable
 
 FORMATS = ("csv", "json", "markdown", "latex")
 _LATEX = {
@@ -26,7 +27,32 @@ _LATEX = {
     "}": r"\}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    # These print as other signs in LaTeX's old font encoding.
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",
+    "`": r"\textasciigrave{}",
+    "\N{REPLACEMENT CHARACTER}": "?",
 }
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# In the order in which they are applied: signs of Markdown, entities, links and mentions.
+_MARKDOWN = [
+    (r"([\\|`*_<\[$~])", r"\\\1"),
+    (r"&(?=#?\w+;)", r"\\&"),
+    (r"://", r"\\://"),
+    (r"(?i)\b(www)\.", r"\1\\."),
+    (r"@(?=\w)", "@<!-- -->"),
+]
+
+
+def spreadsheet_text(text: str) -> str:
+    """A cell's text; one that a spreadsheet would take for a formula begins with an apostrophe."""
+    return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", text, re.ASCII) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +85,10 @@ class ResultTable:
     def _csv(self) -> str:
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(self.columns)
+        writer.writerow(map(spreadsheet_text, self.columns))
         for row in self.rows:
             values = (row.get(name) for name in self.columns)
-            writer.writerow("" if value is None else value for value in values)
+            writer.writerow(spreadsheet_text(v) if isinstance(v, str) else v for v in values)
         return stream.getvalue()
 
     def _json(self) -> str:
@@ -72,9 +98,9 @@ class ResultTable:
     def _markdown(self, digits: int) -> str:
         def cell(value: Any) -> str:
             text = _text(value, digits, "–")
-            for sign in ("\\", "|", "`", "*", "_", "<", "["):
-                text = text.replace(sign, "\\" + sign)
-            return " ".join(text.split())
+            for pattern, instead in _MARKDOWN:
+                text = re.sub(pattern, instead, text)
+            return text
 
         rule = ["---:" if self._numeric(name) else "---" for name in self.columns]
         lines = [[cell(name) for name in self.columns], rule]
@@ -85,7 +111,7 @@ class ResultTable:
         """A booktabs table; needs only the package booktabs."""
 
         def cell(value: Any) -> str:
-            text = " ".join(_text(value, digits, "--").split())
+            text = _text(value, digits, "--")
             return "--" if text == "--" else "".join(_LATEX.get(sign, sign) for sign in text)
 
         align = "".join("r" if self._numeric(name) else "l" for name in self.columns)
@@ -109,7 +135,7 @@ def _text(value: Any, digits: int, missing: str) -> str:
         return f"{value:.{digits}f}"
     if isinstance(value, list | tuple):
         return " to ".join(str(part) for part in value)
-    return str(value)
+    return printable(" ".join(str(value).split()))
 
 
 def metric_table(report: Mapping[str, Any]) -> ResultTable:
