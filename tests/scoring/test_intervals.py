@@ -20,6 +20,12 @@ def test_wilson_agrees_with_scipy():
     assert wilson(83 / 99, 99) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
+@pytest.mark.parametrize("clips", [1, 3, 7, 99, 144, 1000, 12_345])
+def test_wilson_never_leaves_the_proportion_out(clips):
+    assert wilson(0.0, clips)[0] == 0
+    assert wilson(1.0, clips)[1] == 1
+
+
 def test_one_sample_a_clip_takes_wilsons_interval():
     interval = interval_of(right(83, 99), "x")
     assert interval.method == "Wilson"

@@ -71,7 +71,8 @@ def wilson(p: float, n: float) -> tuple[float, float]:
     """Wilson's score interval of a proportion (1927)."""
     centre = (p + Z * Z / (2 * n)) / (1 + Z * Z / n)
     half = Z / (1 + Z * Z / n) * math.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n))
-    return centre - half, centre + half
+    # Exactly, where rounding would leave the proportion itself out.
+    return (0.0 if p <= 0 else centre - half), (1.0 if p >= 1 else centre + half)
 
 
 def _proportion_interval(tally: RatioTally) -> Interval | None:
