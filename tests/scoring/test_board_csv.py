@@ -91,6 +91,13 @@ def test_other_columns_pass_through_and_near_misses_are_noted(write):
     assert "column 'esc50' is no task and passes through; 'esc-50' is" in board["notes"][0]
 
 
+def test_a_column_that_cannot_pass_through_is_named(write):
+    board = ranked(write("team,band,scores,esc-50,x*\nA,1 to 2,7,0.5,0.5\n"))
+    assert board["rows"][0]["scores"] == {"esc-50": 0.5, "x*": 0.5}
+    assert ["column 'band' is left out" in note for note in board["notes"]] == [True, False]
+    assert "column 'scores' is left out" in board["notes"][1]
+
+
 def test_without_hidden_tasks_a_note_says_so(write):
     board = ranked(write("team,esc-50\nA,0.5\n"))
     assert board["rows"][0]["overall"] == 0.5
@@ -119,6 +126,11 @@ def test_all_problems_are_reported_at_once(write):
         ("team,foo\nA,0.5\n", "has no task column"),
         ("team,esc-50,esc-50\nA,1,1\n", "more than one column named esc-50"),
         ("team,esc-50\nA,1,1\n", "row 2 has 3 fields, the header 2"),
+        ("team,esc-50\nA,1_0e-1\n", "'1_0e-1' is no number"),
+        ("team,esc-50\nA,\u0660.\u0665\n", "'\u0660.\u0665' is no number"),
+        ("team,esc-50\nA,inf\n", "'inf' is no number"),
+        ("team,esc-50,esc-50*\nA,1,1\n", "has esc-50 as a public and as a hidden task"),
+        ("team,esc-50\n", "board.csv: a header and no rows"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_said(write, text, message):

@@ -113,6 +113,18 @@ def test_a_board_becomes_a_table(tmp_path):
     assert "| 1 | – | A | Oslo | 0.60 |" in table.render("markdown", digits=2)
 
 
+def test_a_column_of_one_file_stands_there_whoever_ranks_first(tmp_path):
+    files = {"1.csv": "team,city,esc-50\nA,Oslo,0.5\n", "2.csv": "team,mode,esc-50\nB,full,0.7\n"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    table = board_table(rank_board([tmp_path / n for n in files], known_tasks={"esc-50"}))
+    rows = list(csv.DictReader(io.StringIO(table.render("csv"))))
+    assert [(r["team"], r["city"], r["mode"]) for r in rows] == [
+        ("B", "", "full"),
+        ("A", "Oslo", ""),
+    ]
+
+
 def test_a_comparison_becomes_a_table():
     runs = [
         RunAnswers(

@@ -2,8 +2,9 @@
 
 One row per team. Columns: ``team``; a task by its catalog name, or ending in ``*`` where it is
 hidden, with scores from 0 to 1 (empty, ``-`` or ``n/a`` where missing); ``overall``, ``public``,
-``hidden`` and ``rank`` are computed again and differences reported; all others pass through. Scores
-are read as exact decimals, so that ties are ties of what is written.
+``hidden`` and ``rank`` are computed again and differences reported; all others pass through, but
+for ``band``, ``missing`` and ``scores``, whose names the result needs itself. Scores are read as
+exact decimals, so that ties are ties of what is written. They carry no intervals, so no bands.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from __future__ import annotations
 import csv
 import difflib
 import math
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ from auricle.scoring.health import task_health
 from auricle.scoring.ranks import Contestant, RankedRow, TaskValue, rank_rows
 
 _COMPUTED = ("overall", "public", "hidden", "rank")
+_TAKEN = ("band", "missing", "scores")
+_DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _MISSING = {"", "-", "–", "—", "n/a", "na", "nan", "none", "null", "missing"}
 _MOST_PROBLEMS = 10
 _MOST_DIGITS = 40
@@ -130,6 +134,12 @@ def read_board(paths: Sequence[Path], *, known_tasks: Collection[str]) -> BoardT
                 f"{path} has other task columns than {paths[0]} ({', '.join(other[:8])}). Rows are "
                 "ranked together over the same tasks; rank tracks apart."
             )
+        both = [name for name in public if f"{name}*" in hidden]
+        if both:
+            raise ScoringError(
+                f"{path} has {', '.join(both)} as a public and as a hidden task (with '*'). Each "
+                "task counts once; rename or remove one of the columns."
+            )
         table.public[:], table.hidden[:] = public, hidden
         table.notes.extend(_suspects(path, header, known_tasks))
         for number, row in rows:
@@ -138,6 +148,10 @@ def read_board(paths: Sequence[Path], *, known_tasks: Collection[str]) -> BoardT
         more = len(problems) - _MOST_PROBLEMS
         shown = problems[:_MOST_PROBLEMS] + ([f"and {more} more"] if more > 0 else [])
         raise ScoringError("The table cannot be ranked:\n- " + "\n- ".join(shown))
+    if not table.rows:
+        raise ScoringError(
+            f"{', '.join(map(str, paths))}: a header and no rows. Expected a row for each team."
+        )
     if not table.hidden:
         table.notes.append("no hidden tasks: overall is the public mean")
     if not table.public:
@@ -188,7 +202,7 @@ def _add_row(table: BoardTable, place: str, row: dict[str, str], problems: list[
             problems.append(f"{place}, {task} of '{team}': {error}")
     table.rows.append(Contestant(team, values))
     table.stated[team] = {name: row[name].strip() for name in _COMPUTED if name in row}
-    kept = {*tasks, *_COMPUTED, "team"}
+    kept = {*tasks, *_COMPUTED, *_TAKEN, "team"}
     table.others[team] = {name: value for name, value in row.items() if name not in kept}
 
 
@@ -201,11 +215,8 @@ def _score(text: str) -> Fraction | None:
     text = text.strip()
     if text.lower() in _MISSING:
         return None
-    try:
-        value = Decimal(text)
-    except InvalidOperation as error:
-        raise ValueError(f"'{text[:20]}' is no number") from error
-    if not value.is_finite() or not 0 <= value <= 1:
+    value = _decimal(text)
+    if not 0 <= value <= 1:
         raise ValueError(f"{text[:20]} is no score; expected 0 to 1 (percent divided by 100)")
     exponent = value.as_tuple().exponent
     if isinstance(exponent, int) and exponent < -_MOST_DIGITS:
@@ -213,10 +224,20 @@ def _score(text: str) -> Fraction | None:
     return Fraction(value)
 
 
+def _decimal(text: str) -> Decimal:
+    """A number in plain digits; Decimal alone would also read 1_0 and digits of other scripts."""
+    if not _DECIMAL.fullmatch(text):
+        raise ValueError(f"'{text[:20]}' is no number")
+    return Decimal(text)
+
+
 def _suspects(path: Path, header: list[str], known_tasks: Collection[str]) -> list[str]:
-    """Columns that pass through but look like a misspelt task."""
+    """Columns that pass through but look like a misspelt task, and those that cannot."""
     notes = []
     for name in header:
+        if name in _TAKEN:
+            notes.append(f"{path}: column '{name}' is left out; rename it if it is yours")
+            continue
         if name in known_tasks or name.endswith("*") or name in (*_COMPUTED, "team"):
             continue
         near = difflib.get_close_matches(name.lower(), list(known_tasks), n=1, cutoff=0.8)
@@ -237,9 +258,9 @@ def _differences(row: RankedRow, stated: dict[str, str]) -> list[str]:
             continue
         mean = {"overall": row.overall, "public": row.public, "hidden": row.hidden}[name]
         try:
-            value = Decimal(text)
+            value = _decimal(text)
             digits = -int(value.as_tuple().exponent)
-        except (InvalidOperation, ValueError):
+        except ValueError:
             found.append(f"{row.team}: {name} in the file is no number: {text[:20]}")
             continue
         if mean.value is None:

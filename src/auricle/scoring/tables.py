@@ -188,7 +188,8 @@ def board_table(board: Mapping[str, Any]) -> ResultTable:
     rows = board["rows"]
     tasks = list(rows[0]["scores"]) if rows else []
     known = ("team", "public", "hidden", "overall", "rank", "band", "missing", "scores")
-    others = [name for name in rows[0] if name not in known] if rows else []
+    # Files may have columns of their own; who ranks first does not decide.
+    others = [name for name in dict.fromkeys(n for row in rows for n in row) if name not in known]
     columns = ["rank", "band", "team", *others, "overall", "public", "hidden", *tasks]
     flat = [{**row, **row["scores"]} for row in rows]
     return ResultTable(columns, flat)
