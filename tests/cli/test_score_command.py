@@ -167,6 +167,14 @@ def test_a_run_is_scored_where_torch_cannot_be_loaded(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["scores"]["tracks"]["b"]["mean"] is not None
 
 
+@pytest.mark.parametrize("command", [["score"], ["compare"], ["board", "rank"]])
+def test_one_format_at_a_time(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert execute([*command, str(tmp_path), "--json", "--table", "csv"]) == 2
+    assert "Both --json and --table were given" in capsys.readouterr().err
+
+
 def test_a_clip_that_stands_twice_never_hides_a_missing_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

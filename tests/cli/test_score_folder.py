@@ -97,6 +97,16 @@ def test_a_file_that_cannot_be_scored_leaves_its_task_missing(
     assert "has a header and no answers" in tasks["cremad"]["failure"]
     assert tasks["libricount"]["failure"] == "1143 clips were answered; the task has 1144"
     assert tasks["voxceleb1"]["failure"] is None
+    # The catalog knows no size of it, so five answers are not said to be all.
+    assert (tasks["voxceleb1"]["clips_scored"], tasks["voxceleb1"]["clips_expected"]) == (5, None)
+    assert execute(["score", str(tmp_path)]) == 3
+    out = capsys.readouterr().out
+    rows = {line.split("│")[1].strip(): line for line in out.splitlines() if line.count("│") > 6}
+    assert "5/?" in rows["voxceleb1"]
+    assert "0/?" in rows["fsd50k"]
+    # An incomplete task has no score of its own, whatever its answers are worth.
+    assert [cell.strip() for cell in rows["libricount"].split("│")[3:5]] == ["missing", ""]
+    assert "the task has 1144; their score alone: 1.000" in out
 
 
 @pytest.mark.parametrize(
@@ -104,7 +114,7 @@ def test_a_file_that_cannot_be_scored_leaves_its_task_missing(
     [
         (["predictions_eval_gtzan.csv", "predictions_GTZAN.csv"], "two files of the task gtzan"),
         (["predictions_esc50.csv"], r"none is named after a task: predictions_esc50.csv (nearest"),
-        (["answers.csv"], "is no run folder"),
+        (["answers.csv"], "is no run folder (it has no manifest.json) and holds no predictions_"),
     ],
 )
 def test_a_folder_that_cannot_be_scored_says_why(

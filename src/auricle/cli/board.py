@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from auricle.cli.terminal import print_json
+from auricle.cli.terminal import one_format, print_json
 from auricle.errors import printable
 
 app = typer.Typer(
@@ -47,6 +47,7 @@ def rank_command(
 
     [bold]auricle board rank scores.csv --table latex[/]
     """
+    one_format(table, as_json=as_json)
     from auricle.catalog.load import list_tasks
     from auricle.cli.tables import print_rows
     from auricle.scoring.board_csv import rank_board

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from auricle.cli.terminal import print_json
+from auricle.cli.terminal import one_format, print_json
 from auricle.errors import UserError
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def score_command(
 
     A CSV has the columns predict and labels; JSON lines have prediction and references.
     """
+    one_format(table, as_json=as_json)
     if not run.is_file() and not run.is_dir():
         raise UserError(
             f"There is no file or folder {run}. Give the folder of a run, or a file of answers "
@@ -97,7 +98,13 @@ def _score_folder(path: Path, options: MetricOptions, *, table: str | None, as_j
 
     further: dict[str, dict[str, Any]] = {}
     unknown: dict[str, list[str]] = {}
-    if not RunFolder(path).manifest.is_file() and is_answers_folder(path):
+    if not RunFolder(path).manifest.is_file():
+        if not is_answers_folder(path):
+            raise UserError(
+                f"{path} is no run folder (it has no manifest.json) and holds no "
+                "predictions_TASK.csv. Give the folder that 'auricle run' printed, or one with a "
+                "file of answers per task, such as XARES-LLM's predictions_eval_esc-50.csv."
+            )
         scores = score_folder(path, options=options)
         unknown = scores["unknown"]
         title = f"answers in {path}"
@@ -201,6 +208,7 @@ def compare_command(
 
     Runs that differ in their seed alone are one encoder, and encoders are compared over seeds.
     """
+    one_format(table, as_json=as_json)
     from auricle.runs.folder import RunFolder
     from auricle.runs.verdicts import compare
 

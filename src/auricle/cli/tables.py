@@ -34,12 +34,17 @@ def print_scores(scores: dict[str, Any], *, title: str) -> None:
     ):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for name, task in scores["tasks"].items():
-        counted = f"{task['clips_scored']}/{task['clips_expected']}"
+        expected = "?" if task["clips_expected"] is None else task["clips_expected"]
+        counted = f"{task['clips_scored']}/{expected}"
+        # What was seen of an incomplete task is no score of it (law 7); it stands below.
+        whole = not task["failure"]
         table.add_row(
             name,
             task["metric"],
-            _number(task["score"]),
-            _interval(task["low"], task["high"], marked=bool(_interval_note(task))),
+            _number(task["score"] if whole else None),
+            _interval(task["low"], task["high"], marked=bool(_interval_note(task)))
+            if whole
+            else "",
             _number(task["chance"]),
             counted,
         )
@@ -64,7 +69,8 @@ def _footnotes(tasks: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
     found: dict[str, list[tuple[str, str]]] = {"missing": [], "notes": [], beside: []}
     for name, task in tasks.items():
         if task["failure"]:
-            found["missing"].append((name, task["failure"]))
+            seen = "" if task["score"] is None else f"; their score alone: {task['score']:.3f}"
+            found["missing"].append((name, f"{task['failure']}{seen}"))
         for note in (task.get("reason"), _interval_note(task, mark="* ")):
             if note:
                 found["notes"].append((name, note))

@@ -25,7 +25,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from auricle.errors import printable
+from auricle.errors import UserError, printable
 from auricle.files import make_folder
 from auricle.progress import SilentProgress, Stage
 
@@ -187,6 +187,16 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{seconds / 3600:.1f} h"
+
+
+def one_format(table: str | None, *, as_json: bool) -> None:
+    """Refuse ``--table`` beside ``--json``, which would have to ignore one of them.
+
+    Raises:
+        UserError: Both were given.
+    """
+    if as_json and table is not None:
+        raise UserError("Both --json and --table were given; give one of them.")
 
 
 def print_json(text: str) -> None:

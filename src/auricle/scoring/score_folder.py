@@ -36,7 +36,8 @@ def score_folder(folder: Path, *, options: MetricOptions | None = None) -> dict[
     Returns:
         ``{"tracks", "mean", "tasks"}`` as in ``scores.json``, and ``unknown``: the nearest task
         names of each file that is named after no task. A file that cannot be read is a missing
-        task with its reason, and so is a task of the same track that has no file.
+        task with its reason, and so is a task of the same track that has no file. Where the
+        catalog does not know how many clips a task has, ``clips_expected`` is None.
 
     Raises:
         ScoringError: No file is named after a task, or two are named after the same.
@@ -94,10 +95,9 @@ def _score(path: Path, name: str, options: MetricOptions) -> TaskScore:
     if not clips:
         return _missing(name, f"{path} has a header and no answers")
     options = replace(options, num_classes=task.num_classes, separator=task.separator)
-    expected = task.test_clips or len(clips)
-    return score_task(task.metric, clips, expected=expected, options=options)
+    return score_task(task.metric, clips, expected=task.test_clips, options=options)
 
 
 def _missing(name: str, reason: str) -> TaskScore:
     task = get_task(name)
-    return missing_task(task.metric or "", expected=task.test_clips or 0, failure=reason)
+    return missing_task(task.metric or "", expected=task.test_clips, failure=reason)

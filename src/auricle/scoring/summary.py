@@ -38,7 +38,7 @@ def score_task(
     metric: str,
     clips: Sequence[ScoredClip],
     *,
-    expected: int,
+    expected: int | None,
     options: MetricOptions | None = None,
     failure: str | None = None,
 ) -> TaskScore:
@@ -47,7 +47,7 @@ def score_task(
     Args:
         metric: Name in any case.
         clips: The answered clips.
-        expected: How many clips the task's test side has.
+        expected: How many clips the task's test side has; None where that is not known.
         options: What the metric needs besides texts.
         failure: Why the task is known to be incomplete.
 
@@ -69,7 +69,7 @@ def score_task(
         entry = measured(samples, result, options)
     except UserError as error:
         return missing_task(name, expected=expected, failure=str(error))
-    if failure is None and len(clips) != expected:
+    if failure is None and expected is not None and len(clips) != expected:
         failure = f"{len(clips)} clips were answered; the task has {expected}"
     return {**entry, "clips_scored": len(clips), "clips_expected": expected, "failure": failure}
 
@@ -103,7 +103,7 @@ def caption_evidence(
     return judge(name, samples, load_caption_models(options))
 
 
-def missing_task(metric: str, *, expected: int, failure: str) -> TaskScore:
+def missing_task(metric: str, *, expected: int | None, failure: str) -> TaskScore:
     """The entry of a task that has no score, with the reason."""
     nothing = ("score", "raw", "low", "high", "chance", "reason", "corrected", "chance_corrected")
     return {
