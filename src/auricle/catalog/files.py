@@ -78,7 +78,11 @@ def load_suite_file(path: Path) -> LoadedSuite:
         UnknownNameError: It names a task, suite or recipe that does not exist.
         UserError: It changes the recipe to something impossible.
     """
-    data = read_yaml(path)
+    return suite_of_data(read_yaml(path), path)
+
+
+def suite_of_data(data: dict[str, Any], path: Path) -> LoadedSuite:
+    """As `load_suite_file`, of what the file says or will say."""
     if "train_data" in data:
         return _from_xares(read_train_file(data, str(path)), path)
     if "tasks" in data or "include" in data:
@@ -120,7 +124,7 @@ def _own_suite(data: dict[str, Any], path: Path) -> LoadedSuite:
 
 
 def _own_task(name: str, entry: dict[str, Any], path: Path, source: str) -> Task:
-    if name in list_tasks():
+    if name in list_tasks() or name in list_suites():
         raise CatalogError(
             f"{source}: the name '{name}' belongs to the catalog. Give the task another name, or "
             "write a weight alone to use the catalog's."

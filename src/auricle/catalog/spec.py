@@ -7,10 +7,11 @@ part of the format (docs/protocol.md, "Tasks").
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from auricle.catalog.braces import expand_braces
 from auricle.errors import DataError
@@ -26,8 +27,16 @@ FALLBACK_FIELDS = ("captions", "caption", "text")
 SHARD_SHARE = "shards"
 """A weight that stands for the task's share of all train shards of its suite."""
 
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-Name = Annotated[str, Field(pattern=_NAME)]
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+
+
+def _check_name(value: str) -> str:
+    if re.fullmatch(_NAME, value) is None:
+        raise ValueError("expected at most 100 letters, digits, '.', '_' or '-', the first no sign")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
 
 
 class _Spec(BaseModel):

@@ -127,18 +127,24 @@ def import_command(
     audio: Path = typer.Argument(help="Folder of audio files."),
     table: Path = typer.Argument(help="CSV or TSV with a header: file, label, split, ..."),
     name: str = typer.Option(..., "--name", help="Name of the new task."),
-    prompt: str = typer.Option(..., "--prompt", help="The question asked of each clip."),
+    prompt: str = typer.Option(
+        ..., "--prompt", help="The question; '' = each clip's own, from the column 'prompt'."
+    ),
     metric: str = typer.Option("accuracy", "--metric", help="accuracy, mAP, iWER, iCER, ..."),
     out: Path = typer.Option(..., "--out", help="New folder for the shards and the task's file."),
     label: list[str] = typer.Option(["label"], "--label", help="Label column; repeat for more."),
     file_column: str = typer.Option("file", "--file-column", help="Column of the audio path."),
-    split_column: str | None = typer.Option(None, "--split-column", help="Says train or test."),
+    split_column: str | None = typer.Option(
+        None, "--split-column", help="Says train or test; default: 'split' where there is one."
+    ),
     test_share: float = typer.Option(0.2, "--test-share", help="Held out without a split column."),
+    separator: str = typer.Option(";", "--separator", help="Between a clip's labels (mAP)."),
     as_json: bool = _JSON,
     quiet: bool = _QUIET,
 ) -> None:
     """Make shards and a task from a folder of audio and a table of labels."""
-    from auricle.data.importing import ImportPlan, import_folder
+    from auricle.data.import_table import ImportPlan
+    from auricle.data.importing import import_folder
 
     plan = ImportPlan(
         name=name,
@@ -148,6 +154,7 @@ def import_command(
         file_column=file_column,
         split_column=split_column,
         test_share=test_share,
+        separator=separator,
     )
     made = import_folder(audio, table, out=out, plan=plan, progress=make_progress(quiet=quiet))
     if as_json:
@@ -157,9 +164,14 @@ def import_command(
         f"{made['file']}: {made['train_clips']} training and {made['test_clips']} test clips in "
         f"{made['train_shards']} + {made['test_shards']} shards"
     )
+    if made["split"] is None:
+        print(f"no column 'split': a hash of each file's name held {test_share:g} of them out")
+    else:
+        print(f"the column '{made['split']}' said which are for training and which for test")
     if made["unlisted"]:
-        shown = ", ".join(made["unlisted"][:3])
-        print(f"{len(made['unlisted'])} audio files are not in the table: {shown}")
+        shown, count = ", ".join(made["unlisted"][:3]), len(made["unlisted"])
+        more = f" and {count - 3} more" if count > 3 else ""
+        print(f"audio files that are not in the table ({count}): {shown}{more}")
     print(f"next: auricle run ENCODER --suite {made['file']}")
 
 

@@ -8,6 +8,7 @@ The cut is made in source samples, before resampling with soxr HQ.
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,4 +123,5 @@ def _decode_av(data: bytes) -> tuple[NDArray[np.float32], int]:
 
 
 def _reason(error: Exception) -> str:
-    return str(error).rstrip(".").splitlines()[0] if str(error) else type(error).__name__
+    text = re.sub(r"^Error opening <[^>]*>: ", "", str(error))  # bytes in memory have no name
+    return text.rstrip(".").splitlines()[0] if text else type(error).__name__

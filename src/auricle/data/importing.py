@@ -1,70 +1,41 @@
 """Shards from a folder of audio and a table of labels, with the task file that measures on them.
 
-The audio is copied as it is, never encoded anew. Which clips are for training comes from a column
-of the table, or from a hash of the file's name, so that adding clips moves none from one side to
-the other.
+The audio is copied as it is, never encoded anew. Until everything is written the new folder holds a
+marker, the hash of the table, the audio and the plan: the same command continues by it (law 4).
 """
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from auricle.catalog.files import load_suite_file, task_defaults
-from auricle.catalog.parse import validate
-from auricle.catalog.spec import Task
-from auricle.data.decode import AUDIO_SUFFIXES, read_header
+from auricle.catalog.files import suite_of_data, task_defaults
+from auricle.data.decode import AUDIO_SUFFIXES
+from auricle.data.import_table import SIDES, ImportClip, ImportPlan, read_clips
 from auricle.data.write import Sample, write_shard
 from auricle.errors import DataError, OutputError
-from auricle.files import make_folder, write_text
+from auricle.files import (
+    TEMPORARY_PREFIX,
+    clean_temporary,
+    folder_lock,
+    sha256_json,
+    write_failure,
+    write_text,
+)
 from auricle.progress import Progress
 
-_SHOWN = 5
-SIDES = ("train", "test")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportPlan:
-    """What a table's columns mean and what is asked of the clips."""
-
-    name: str
-    """Of the task."""
-    prompt: str
-    metric: str
-    label_columns: tuple[str, ...]
-    """One: the label or transcript. Several: one reference each, e.g. captions."""
-    file_column: str = "file"
-    """Path of the audio, relative to the folder."""
-    split_column: str | None = "split"
-    """Says ``train`` or ``test``; None = ``test_share`` decides."""
-    test_share: float = 0.2
-    """Share of the clips that are held out where there is no split column."""
-    clips_per_shard: int = 500
-    separator: str = ";"
-    """Between the labels of a clip that has several (mAP)."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Clip:
-    line: int
-    path: Path
-    side: str
-    texts: tuple[str, ...]
-    row: dict[str, str]
+_MARKER = ".unfinished-import"
+_LOCK = ".lock"
 
 
 def import_folder(
     audio: Path, table: Path, *, out: Path, plan: ImportPlan, progress: Progress
 ) -> dict[str, Any]:
-    """Write shards and a task file.
+    """Write shards and a task file, or go on where a killed call stopped.
 
     Args:
         audio: Folder of the audio files.
@@ -74,40 +45,40 @@ def import_folder(
         progress: Shows the clips as they are written.
 
     Returns:
-        ``task, file, train_clips, test_clips, train_shards, test_shards, num_classes, unlisted``
-        (audio files in the folder that the table does not name).
+        ``task, file, train_clips, test_clips, train_shards, test_shards, num_classes, split``
+        (the column that decided; None = a hash of the file's name did) and ``unlisted`` (audio
+        files in the folder that the table does not name).
 
     Raises:
-        DataError: The table or audio has mistakes; the first few are listed.
+        DataError: The plan, the table or the audio has mistakes; they are listed together.
+        CatalogError: The task would not be valid.
         OutputError: The folder exists and is not empty, or cannot be written.
     """
-    if out.exists() and any(out.iterdir()):
-        raise OutputError(f"{out} is not empty. Name a new folder with --out.")
-    clips = _read_clips(audio, table, plan)
+    _check_out(out)
+    clips, split = read_clips(audio, table, plan)
     num_classes = _count_classes(clips, plan)
-    task_text = _task_text(plan, clips, num_classes)
-    shards: dict[str, list[str]] = {side: [] for side in SIDES}
-    with progress.stage("import", len(clips), "clips") as stage:
-        for side in SIDES:
-            mine = [clip for clip in clips if clip.side == side]
-            for start in range(0, len(mine), plan.clips_per_shard):
-                chunk = mine[start : start + plan.clips_per_shard]
-                name = f"{side}_{len(shards[side]):04d}.tar.gz"
-                write_shard(out / name, _samples(chunk, plan))
-                shards[side].append(name)
-                stage.advance(len(chunk))
-    path = make_folder(out) / f"{plan.name}.yaml"
-    write_text(path, task_text)
-    load_suite_file(path)  # what we wrote must be what we read
+    facts = _facts(plan, clips, num_classes)
+    path = out / f"{plan.name}.yaml"
+    suite_of_data(facts, path)  # what we write must be what we read
+    content = [[clip.line, clip.digest, clip.side, clip.texts, clip.row] for clip in clips]
+    shards = _write(clips, plan, out, sha256_json([facts, plan.clips_per_shard, content]), progress)
+    write_text(
+        path,
+        f"# Made by 'auricle data import'. Run it: auricle run ENCODER --suite {plan.name}.yaml\n"
+        + yaml.safe_dump(facts, sort_keys=False, allow_unicode=True),
+    )
+    for name in (_MARKER, _LOCK):
+        (out / name).unlink(missing_ok=True)
     listed = {clip.path.resolve() for clip in clips}
     return {
         "task": plan.name,
         "file": str(path),
         "train_clips": sum(clip.side == "train" for clip in clips),
         "test_clips": sum(clip.side == "test" for clip in clips),
-        "train_shards": len(shards["train"]),
-        "test_shards": len(shards["test"]),
+        "train_shards": shards["train"],
+        "test_shards": shards["test"],
         "num_classes": num_classes,
+        "split": split,
         "unlisted": sorted(
             str(p.relative_to(audio))
             for p in audio.rglob("*")
@@ -116,113 +87,66 @@ def import_folder(
     }
 
 
-def _read_clips(audio: Path, table: Path, plan: ImportPlan) -> list[_Clip]:
-    rows = _read_rows(table, plan)
-    clips: list[_Clip] = []
-    problems: list[str] = []
-    seen: dict[str, int] = {}
-    for line, row in rows:
-        try:
-            clip = _clip(line, row, audio, plan)
-        except DataError as error:
-            problems.append(f"line {line}: {error}")
-            continue
-        name = row[plan.file_column]
-        if name in seen:
-            problems.append(f"line {line}: {name} was named in line {seen[name]} already")
-        seen[name] = line
-        clips.append(clip)
-    if problems:
-        more = len(problems) - _SHOWN
-        raise DataError(
-            f"{table}: "
-            + "; ".join(problems[:_SHOWN])
-            + (f"; and {more} problems more" if more > 0 else "")
-            + ". Correct the table or the folder; nothing was written."
-        )
-    for side in SIDES:
-        if not any(clip.side == side for clip in clips):
-            raise DataError(
-                f"{table} leaves no clip for {side}. Give both sides clips: a column "
-                f"'{plan.split_column or 'split'}' with train and test, or another --test-share."
-            )
-    return clips
-
-
-def _read_rows(table: Path, plan: ImportPlan) -> list[tuple[int, dict[str, str]]]:
+def _check_out(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out} is a file; expected a new folder. Name another with --out.")
     try:
-        text = table.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise DataError(f"{table} cannot be read: {reason}. Give a CSV table.") from error
-    delimiter = "\t" if table.suffix.lower() == ".tsv" else ","
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    needed = [plan.file_column, *plan.label_columns]
-    needed += [plan.split_column] if plan.split_column else []
-    try:
-        header = list(reader.fieldnames or [])
-        missing = [name for name in needed if name not in header]
-        if missing:
-            raise DataError(
-                f"{table} has the columns {', '.join(header) or 'none'}; expected also "
-                f"{', '.join(missing)}. Name the columns with --file-column, --label and "
-                "--split-column, or give --test-share instead of a split."
+        here = {path.name for path in out.iterdir()} if out.exists() else set()
+    except OSError as error:
+        raise write_failure(out, error) from error
+    unmarked = {n for n in here if n != _LOCK and not n.startswith(TEMPORARY_PREFIX)}
+    if unmarked and _MARKER not in here:
+        raise OutputError(f"{out} is not empty. Name a new folder with --out.")
+
+
+def _write(
+    clips: Sequence[ImportClip], plan: ImportPlan, out: Path, key: str, progress: Progress
+) -> dict[str, int]:
+    """Write the shards that are not there yet; how many each side has."""
+    counts = dict.fromkeys(SIDES, 0)
+    with (
+        folder_lock(out, what="an import"),
+        progress.stage("import", len(clips), "clips") as stage,
+    ):
+        clean_temporary(out)
+        marker = out / _MARKER
+        if marker.exists() and marker.read_text(encoding="utf-8") != key:
+            raise OutputError(
+                f"{out} holds an unfinished import of another table, audio or options. Delete it, "
+                "or name a new folder with --out."
             )
-        rows = [(reader.line_num, row) for row in reader]
-    except csv.Error as error:
-        raise DataError(f"{table}, line {reader.line_num}: {error}. Correct the table.") from error
-    ragged = [line for line, row in rows if None in row or None in row.values()]
-    if ragged:
-        raise DataError(
-            f"{table}, line {ragged[0]}: expected {len(header)} columns as in the header. Put "
-            "texts that hold the separator in quotes."
-        )
-    return rows
+        write_text(marker, key)
+        for side in SIDES:
+            mine = [clip for clip in clips if clip.side == side]
+            for start in range(0, len(mine), plan.clips_per_shard):
+                chunk = mine[start : start + plan.clips_per_shard]
+                shard = out / f"{side}_{counts[side]:04d}.tar.gz"
+                if not shard.exists():
+                    write_shard(shard, _samples(chunk, plan))
+                counts[side] += 1
+                stage.advance(len(chunk))
+    return counts
 
 
-def _clip(line: int, row: dict[str, str], audio: Path, plan: ImportPlan) -> _Clip:
-    name = row[plan.file_column]
-    path = audio / name
-    if not name or not path.resolve().is_relative_to(audio.resolve()):
-        raise DataError(f"'{name}' is no file below {audio}")
-    if not path.is_file():
-        raise DataError(f"{name} is not there")
-    suffix = path.suffix[1:].lower()
-    if suffix not in AUDIO_SUFFIXES:
-        raise DataError(f"{name} is no audio; expected {', '.join(sorted(AUDIO_SUFFIXES))}")
-    header = read_header(path.read_bytes(), suffix)
-    if header.num_samples <= 0:
-        raise DataError(f"{name} holds no samples")
-    texts = tuple(row[column].strip() for column in plan.label_columns)
-    texts = tuple(text for text in texts if text)
-    if not texts:
-        raise DataError(f"{name} has an empty label")
-    return _Clip(line, path, _side(row, plan), texts, row)
-
-
-def _side(row: dict[str, str], plan: ImportPlan) -> str:
-    if plan.split_column is not None:
-        side = row[plan.split_column].strip().lower()
-        if side not in SIDES:
-            raise DataError(f"'{plan.split_column}' is '{side}', expected train or test")
-        return side
-    digest = hashlib.blake2b(row[plan.file_column].encode(), digest_size=8).digest()
-    return "test" if int.from_bytes(digest, "big") < plan.test_share * 2**64 else "train"
-
-
-def _count_classes(clips: Sequence[_Clip], plan: ImportPlan) -> int | None:
+def _count_classes(clips: Sequence[ImportClip], plan: ImportPlan) -> int | None:
     metric = plan.metric.lower()
+    texts = [text for clip in clips for text in clip.texts]
     if metric == "accuracy":
-        return len({text for clip in clips for text in clip.texts})
-    if metric == "map":
-        parts = [
-            part for clip in clips for text in clip.texts for part in text.split(plan.separator)
-        ]
-        return len({part.strip() for part in parts if part.strip()})
-    return None
+        classes = set(texts)
+    elif metric == "map":
+        parts = (part.strip() for text in texts for part in text.split(plan.separator))
+        classes = {part for part in parts if part}
+    else:
+        return None
+    if len(classes) < 2:
+        raise DataError(
+            f"Every clip has the label '{min(classes, default='')}'; {plan.metric} needs at least "
+            "two classes. Name the column of the label with --label."
+        )
+    return len(classes)
 
 
-def _samples(clips: Sequence[_Clip], plan: ImportPlan) -> Iterator[Sample]:
+def _samples(clips: Sequence[ImportClip], plan: ImportPlan) -> Iterator[Sample]:
     for clip in clips:
         stem = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(clip.row[plan.file_column]).stem)
         label: str | list[str] = clip.texts[0] if len(plan.label_columns) == 1 else [*clip.texts]
@@ -238,7 +162,10 @@ def _label_field(plan: ImportPlan) -> str:
     return plan.label_columns[0] if len(plan.label_columns) == 1 else "captions"
 
 
-def _task_text(plan: ImportPlan, clips: Sequence[_Clip], num_classes: int | None) -> str:
+def _facts(
+    plan: ImportPlan, clips: Sequence[ImportClip], num_classes: int | None
+) -> dict[str, Any]:
+    """The task's file."""
     facts: dict[str, Any] = {
         "name": plan.name,
         **task_defaults({"metric": plan.metric}),
@@ -254,14 +181,10 @@ def _task_text(plan: ImportPlan, clips: Sequence[_Clip], num_classes: int | None
         facts["num_classes"] = num_classes
     if plan.separator != ";":
         facts["separator"] = plan.separator
-    validate(Task, facts, f"task {plan.name}")
-    head = (
-        f"# Made by 'auricle data import'. Run it: auricle run ENCODER --suite {plan.name}.yaml\n"
-    )
-    return head + yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)
+    return facts
 
 
-def _pattern(side: str, clips: Sequence[_Clip], plan: ImportPlan) -> str:
+def _pattern(side: str, clips: Sequence[ImportClip], plan: ImportPlan) -> str:
     count = -(-sum(clip.side == side for clip in clips) // plan.clips_per_shard)
     inside = "0000" if count == 1 else f"{{0000..{count - 1:04d}}}"
     return f"{side}_{inside}.tar.gz"
