@@ -115,3 +115,32 @@ def test_clips_beyond_the_decoders_positions_are_noted(tmp_path: Path, home: Pat
     assert "mine: 1 of 3 test clips take more positions" in note
     assert "(64); the longest is test/test01" in note
     assert result.scores["tasks"]["mine"]["failure"] is None
+
+
+def test_two_faults_of_one_encoder_are_still_the_encoders(tmp_path: Path) -> None:
+    """`auricle challenge judge` tells by the kind whose fault it was."""
+    shard(tmp_path / "train.tar", [0.5] * 8)
+    shard(tmp_path / "test.tar", [0.1, 0.5, 12.0])
+    code = SHORT_CRASH.replace("< 4000", "not in range(4000, 170000)")
+    (tmp_path / "short.py").write_text(code)
+    done = auricle(
+        *("run", tmp_path / "short.py", "--suite", suite(tmp_path), "--json"),
+        home=tmp_path / "home",
+        expect=2,
+    )
+    error = json.loads(done.stdout)["error"]
+    assert error["type"] == "EncoderCrashError"
+    assert "test/test00" in error["message"]
+    assert "test/test02" in error["message"]
+
+
+def test_data_can_be_checked_without_an_encoder(tmp_path: Path) -> None:
+    shard(tmp_path / "train.tar", [0.5] * 8)
+    shard(tmp_path / "test.tar", [0.5] * 3)
+    words = ("data", "check", suite(tmp_path), "--json")
+    done = auricle(*words, home=tmp_path / "home")
+    assert json.loads(done.stdout) == {"tasks": {"mine": {"train": 8, "test": 3}}}
+    (tmp_path / "test.tar").write_text("no tar")
+    done = auricle(*words, home=tmp_path / "home", expect=2)
+    assert json.loads(done.stdout)["error"]["type"] == "DataError"
+    assert "test.tar" in done.stderr

@@ -16,7 +16,7 @@ import torch
 from auricle.data.fetch import fetch
 from auricle.data.recall import LockedAudio
 from auricle.files import folder_lock, read_json
-from auricle.job import Data, Job, RunOptions, resolve
+from auricle.job import Data, Job, RunOptions, open_data, resolve
 from auricle.plan.make import take_plan, write_plan
 from auricle.progress import Progress, SilentProgress
 from auricle.runs.folder import FurtherFolder, RunFolder
@@ -64,11 +64,7 @@ def run(
     job = resolve(encoder, suite, options or RunOptions())
     evaluations = resolve_evaluations(job)
     jobs = [job, *(each for one in evaluations for each in one.jobs)]
-    for reason in [reason for each in jobs for reason in each.ignored]:
-        progress.warn(reason)
-    tasks = [task for each in jobs for task in each.tasks]
-    make_shards(tasks, home=job.home, workers=max(1, job.workers), progress=progress)
-    fetch(tasks, home=job.home, progress=progress)
+    _bring_data(jobs, progress)
     torch.set_num_threads(job.threads)
     with LazyEncoder(job) as process:
         opened = open_run(jobs, process, progress)
@@ -83,6 +79,46 @@ def run(
     if further:
         _report(job, folder)  # once more, with what was asked further
     return RunResult(folder, read_json(folder.scores), further)
+
+
+def check_data(
+    suite: str, *, options: RunOptions | None = None, progress: Progress | None = None
+) -> dict[str, tuple[int, int]]:
+    """Bring and open all data that a run needs, and read every label, without an encoder.
+
+    Args:
+        suite: Name of a suite or task, or a file.
+        options: Of the run; its further evaluations are opened too.
+        progress: Receives what the work says about itself; None = silence.
+
+    Returns:
+        Clips to train on and clips that are asked, by task.
+
+    Raises:
+        UserError: Whatever would stop a run before its encoder is started.
+    """
+    progress = progress or SilentProgress()
+    job = resolve("noise", suite, options or RunOptions())
+    jobs = [job, *(each for one in resolve_evaluations(job) for each in one.jobs)]
+    _bring_data(jobs, progress)
+    found: dict[str, tuple[int, int]] = {}
+    for data in (open_data(each, progress) for each in jobs):
+        trained = {part.task.name: len(part.table) for part in data.mixture.parts}
+        for name in data.tasks:
+            found[name] = (
+                trained.get(name, 0),
+                len(data.tests[name][1]) if name in data.tests else 0,
+            )
+    return found
+
+
+def _bring_data(jobs: Sequence[Job], progress: Progress) -> None:
+    """Make and fetch the shards that are not there yet."""
+    for reason in [reason for each in jobs for reason in each.ignored]:
+        progress.warn(reason)
+    tasks = [task for each in jobs for task in each.tasks]
+    make_shards(tasks, home=jobs[0].home, workers=max(1, jobs[0].workers), progress=progress)
+    fetch(tasks, home=jobs[0].home, progress=progress)
 
 
 def _measure(

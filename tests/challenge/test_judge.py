@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,3 +74,56 @@ def test_an_encoder_that_stops_in_the_judged_run_is_told_from_a_good_one(tmp_pat
     assert not found.accepted
     assert found.run is None
     assert not (tmp_path / "judged").exists()
+
+
+def test_a_broken_hidden_shard_is_told_before_anything_is_examined(tmp_path: Path) -> None:
+    (tmp_path / "clips.tar").write_text("no tar")
+    task = {"prompt": "Which?", "metric": "accuracy", "track": "a", "test_field": "label"}
+    suite = {"name": "hidden", "recipe": "mini", "training": "reuse"}
+    tasks = {"secret": task | {"test_shards": ["clips.tar"]}}
+    (tmp_path / "hidden.yaml").write_text(json.dumps(suite | {"tasks": tasks}))
+    (tmp_path / "team.zip").write_text("no ZIP, which an examination would refuse")
+    chosen = replace(options(tmp_path), evaluations=(str(tmp_path / "hidden.yaml"),))
+    with pytest.raises(UserError, match=r"clips\.tar"):
+        judge(tmp_path / "team.zip", options=chosen)
+
+
+def test_a_setting_that_does_not_exist_is_the_organisers(tmp_path: Path) -> None:
+    (tmp_path / "team.zip").write_text("no ZIP")
+    with pytest.raises(UserError, match=r"train\.step"):
+        judge(tmp_path / "team.zip", options=replace(options(tmp_path), settings=("train.step=2",)))
+
+
+JUDGE = """
+import sys
+from pathlib import Path
+sys.path.insert(0, str(Path(sys.argv[1])))
+from test_judge import judge, options
+folder = Path(sys.argv[2])
+
+assert judge(folder / "team.zip", options=options(folder)).accepted
+"""
+
+
+def test_a_judged_run_that_was_interrupted_continues(tmp_path: Path) -> None:
+    create_submission(tmp_path / "team")
+    archive = zipped(tmp_path / "team")
+    words = [sys.executable, "-c", JUDGE, str(Path(__file__).parent), str(tmp_path)]
+    first = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    key = hashlib.sha256(archive.read_bytes()).hexdigest()[:16]
+    place = tmp_path / f".judging-judged-{key}"
+    deadline = time.monotonic() + 120
+    while not (seen := list(place.glob("runs/judged/*/*/manifest.json"))):
+        assert first.poll() is None, first.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=60)
+    assert first.returncode != 0
+    assert not (tmp_path / "judged").exists()
+    begun = json.loads(seen[0].read_text())["created"]
+    time.sleep(1.1)  # the moment is kept in seconds
+    subprocess.run(words, check=True, timeout=300)
+    manifest = json.loads((tmp_path / "judged" / "manifest.json").read_text())
+    assert manifest["created"] == begun
+    assert not place.exists()

@@ -98,6 +98,12 @@ def test_from_the_template_to_the_board(tmp_path: Path, shared_home: Path) -> No
     assert score["score"] < 0.5  # thirty steps teach little
     assert json.loads((judged / "scores.json").read_text())["tasks"]["synth-keyword"] == score
     assert is_unchanged(json.loads((judged / "receipt.json").read_text()))
+    for report in judged.rglob("report.html"):
+        text = report.read_text()
+        assert "Night Owls" in text
+        assert str(tmp_path) not in text
+        assert "auricle-verify" not in text
+    assert not list(tmp_path.glob(".judging-*"))
 
     site = tmp_path / "site"
     auricle("board", "build", "--run", judged, "--no-published", "--out", site, home=shared_home)

@@ -21,6 +21,7 @@ from auricle.challenge.processes import Bounds, Outcome, clean_environment, run_
 from auricle.challenge.rules import CARD_BYTES
 from auricle.challenge.submission import Submission
 from auricle.challenge.verdicts import Problem, Verdict, shown
+from auricle.errors import UserError
 from auricle.files import data_home, make_folder
 from auricle.sandbox.policy import GIBI, Policy
 from auricle.sandbox.wrap import Lock
@@ -35,8 +36,12 @@ VERDICT_OF_ERROR = {
     "EncoderContractError": Verdict.CONTRACT_BROKEN,
     "EncoderLoadError": Verdict.ENCODER_FAILED,
     "EncoderCrashError": Verdict.ENCODER_FAILED,
+    "EncoderMemoryError": Verdict.MEMORY_LIMIT,
+    "EncoderError": Verdict.ENCODER_FAILED,
+    "TrainingError": Verdict.RUN_FAILED,
 }
-"""What the names of auricle's errors mean for a submission."""
+"""What the names of auricle's errors mean for a submission; every other one is not its fault."""
+_OWN = (Path(__file__).resolve().parents[1].parent, Path(sys.prefix), Path(sys.base_prefix))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ def run_auricle(
     name: str,
     workplace: Workplace,
     bounds: Bounds,
-    home: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Run one auricle command in a process of its own, with an empty folder to start in.
 
@@ -122,16 +127,18 @@ def run_auricle(
         name: What its output files are called.
         workplace: Where they lie.
         bounds: When it is ended.
-        home: The data home; a fresh one with the machine's shards when None.
+        environment: All of its environment variables; when None ours without secrets, and a data
+            home with the machine's shards and nothing else.
     """
-    changes = {"AURICLE_HOME": str(home or workplace.make_home())}
+    if environment is None:
+        environment = clean_environment(AURICLE_HOME=str(workplace.make_home()))
     return run_bounded(
         [sys.executable, "-P", "-m", "auricle", *words],
         bounds=bounds,
         logs=workplace.logs,
         name=name,
         folder=make_folder(workplace.folder / "start"),
-        environment=clean_environment(**changes),
+        environment=environment,
     )
 
 
@@ -152,16 +159,25 @@ def parse_answer(outcome: Outcome) -> dict[str, Any] | None:
     return answer if isinstance(answer, dict) else None
 
 
-def explain_failure(
-    outcome: Outcome, lock: Lock, *, what: str, verdict: Verdict = Verdict.ENCODER_FAILED
-) -> Problem:
-    """Why a command gave no good answer, as one typed problem.
+def told(text: str, workplace: Workplace, *, lines: int = 30, width: int = 400) -> str:
+    """A command's text for a team: plain, not too long, without this machine's folders."""
+    places = (workplace.submission, workplace.environment, workplace.folder, *_OWN)
+    for place in places:
+        text = text.replace(f"{place}/", "")
+    return "\n".join(shown(line, width) for line in text.splitlines()[:lines])
+
+
+def explain_failure(outcome: Outcome, lock: Lock, workplace: Workplace, *, what: str) -> Problem:
+    """Why a command gave no good answer, as one typed problem of the submission.
 
     Args:
         outcome: How it ended.
         lock: The encoder's locks, which know about memory.
+        workplace: Where it was made.
         what: What was being done, e.g. ``the smoke run``.
-        verdict: For everything that has no verdict of its own.
+
+    Raises:
+        UserError: It was no fault of the submission: data, disk, network, or a bug of ours.
     """
     if outcome.stopped is Verdict.DISK_LIMIT:
         return Problem(outcome.stopped, f"During {what} more disk was filled than a run may.")
@@ -173,19 +189,22 @@ def explain_failure(
         return Problem(
             outcome.stopped, f"During {what} the limit of {outcome.wall_s:.0f} s was reached."
         )
-    answer = parse_answer(outcome) or {}
-    error = answer.get("error")
-    message = str(error.get("message", "")) if isinstance(error, Mapping) else ""
-    if isinstance(error, Mapping):
-        verdict = VERDICT_OF_ERROR.get(str(error.get("type")), verdict)
-    text = message or _error_sentence(outcome.stderr) or outcome.tail()
+    kind, text = error_of(outcome)
+    verdict = VERDICT_OF_ERROR.get(kind)
+    if verdict is None:
+        raise UserError(
+            f"{what[:1].upper()}{what[1:]} stopped for a reason that is not the submission's, so "
+            f"there is no verdict. {text}"
+        )
     if _TIMED_OUT.search(text):
         verdict = Verdict.TIME_LIMIT
-    lines = "\n".join(shown(line, 400) for line in text.splitlines()[:30])
-    return Problem(verdict, f"During {what}: {lines or f'exit code {outcome.code}'}")
+    return Problem(verdict, f"During {what}: {told(text, workplace)}")
 
 
-def _error_sentence(stderr: str) -> str:
-    """What follows ``error:`` in a command's output, its quotes included."""
-    place = stderr.rfind("error: ")
-    return stderr[place + len("error: ") :].strip() if place >= 0 else ""
+def error_of(outcome: Outcome) -> tuple[str, str]:
+    """The name of the error that ended a command, empty where none is known, and its text."""
+    error = (parse_answer(outcome) or {}).get("error")
+    if not isinstance(error, Mapping):
+        return "", outcome.tail() or f"Its exit code is {outcome.code}."
+    text = "\n".join(str(error.get(name, "")) for name in ("message", "quoted")).strip()
+    return str(error.get("type")), text

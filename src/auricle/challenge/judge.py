@@ -1,13 +1,15 @@
 """`auricle challenge judge`: an accepted submission measured on a suite, for the ranking.
 
-A judged run starts from an empty scratch: no checkpoint, no prediction and no feature of any
-earlier run can be found, and no file of the submission is ever read as one (law 5). What is kept
-is the run folder that was made here, further evaluations included, with the receipt beside it;
-nothing of a run that did not finish, unless a folder to work in was named.
+A judged run starts from an empty scratch: no checkpoint, no prediction and no feature of another
+submission can be found, and no file of the submission is ever read as one (law 5). The scratch lies
+beside ``--out`` and carries the archive's hash, so that a run that the machine stopped continues
+with the same command. What is kept is the run folder that was made here, further evaluations
+included, with the receipt beside it; nothing of a run that the submission failed.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from dataclasses import dataclass, field
@@ -16,13 +18,18 @@ from typing import Any
 
 from auricle.catalog.files import open_suite
 from auricle.catalog.load import list_suites, list_tasks
+from auricle.catalog.recipe import apply_settings
+from auricle.challenge.commands import Workplace, error_of, run_auricle
+from auricle.challenge.processes import Bounds
 from auricle.challenge.receipt import make_receipt
 from auricle.challenge.stages import STAGES
+from auricle.challenge.submission import Submission
 from auricle.challenge.verdicts import Stage
 from auricle.challenge.verify import VerifyOptions, open_examination
 from auricle.errors import UserError
-from auricle.files import TEMPORARY_PREFIX, make_folder, write_json
+from auricle.files import data_home, make_folder, write_json
 from auricle.progress import Progress, SilentProgress
+from auricle.runs.folder import RunFolder
 
 RECEIPT = "receipt.json"
 
@@ -83,40 +90,55 @@ def judge(archive: Path, *, options: JudgeOptions, progress: Progress | None = N
         progress: Is told which stage is made.
 
     Raises:
-        UserError: See `verify`; or the folder for the run exists, or a suite does not.
+        UserError: See `verify`; or the folder for the run exists, a suite or its data does not,
+            or the run stopped by no fault of the submission. It can then be continued.
     """
     out = options.out.absolute()
     if out.exists():
         raise UserError(f"{out} exists; a judged run gets a folder of its own. Name a new one.")
     suite, *evaluations = map(_find_suite, (options.suite, *options.evaluations))
+    apply_settings(open_suite(suite).recipe, options.settings)
     names = STAGES if options.smoke else STAGES[:-1]
     progress = progress or SilentProgress()
     with open_examination(archive, options.verify, progress) as examination:
+        evals = [word for each in evaluations for word in ("--eval", each)]
+        _require_data([suite, *evals], examination.workplace, progress)
         examination.run(names)
         found = examination.result()
-        if not found.accepted or examination.trial is None:
+        if not found.accepted or examination.trial is None or found.submission is None:
             return Judgement(tuple(found.stages), found.receipt, None, None)
-        words = ["--seed", str(options.seed)]
+        words = ["--seed", str(options.seed), *evals]
         words += [word for each in options.settings for word in ("--set", each)]
-        words += [word for each in evaluations for word in ("--eval", each)]
-        progress.message(f"how far the run is: {examination.workplace.logs / 'judged.err'}")
+        scratch = _scratch(out, found.receipt["archive_sha256"])
+        progress.message(f"how far the run is: {scratch.logs / 'judged.err'}")
         with progress.stage(f"judging on {options.suite}", 1, "runs") as stage:
-            run_stage, answer = examination.trial.run(
-                "judged", suite, words, limit_s=options.limit_s
-            )
+            try:
+                run_stage, answer = examination.trial.run(
+                    "judged", suite, words, limit_s=options.limit_s, workplace=scratch
+                )
+            except UserError as error:
+                raise UserError(
+                    f"{error}\nMend it, then give the same command again: the run continues from "
+                    f"{scratch.folder}."
+                ) from error
             stage.advance()
         stages = (*found.stages, run_stage)
         receipt = make_receipt(
             archive,
             stages,
-            team=found.submission.team if found.submission else None,
+            team=found.submission.team,
             locks=examination.trial.locks_facts,
             environment=examination.trial.environment_facts,
         )
-        if answer is None:
-            return Judgement(stages, receipt, None, None)
-        kept = _keep(Path(answer["run"]), out, receipt)
-    return Judgement(stages, receipt, kept, answer["scores"], answer["further"])
+        if answer is not None:
+            run = RunFolder.open(Path(answer["run"]))
+            _name_after(found.submission, run, scratch)
+            write_json(run.path / RECEIPT, receipt)
+            os.replace(run.path, out)  # noqa: PTH105
+        shutil.rmtree(scratch.folder)
+    if answer is None:
+        return Judgement(stages, receipt, None, None)
+    return Judgement(stages, receipt, out, answer["scores"], answer["further"])
 
 
 def _find_suite(given: str) -> str:
@@ -129,12 +151,44 @@ def _find_suite(given: str) -> str:
     return given if given in (*list_suites(), *list_tasks()) else str(Path(given).absolute())
 
 
-def _keep(run: Path, out: Path, receipt: dict[str, Any]) -> Path:
-    """Take the run folder out of the scratch, under its final name at once."""
-    make_folder(out.parent)
-    temporary = out.parent / f"{TEMPORARY_PREFIX}{out.name}"
-    shutil.rmtree(temporary, ignore_errors=True)
-    shutil.copytree(run, temporary, symlinks=True)
-    write_json(temporary / RECEIPT, receipt)
-    os.replace(temporary, out)  # noqa: PTH105
-    return out
+def _scratch(out: Path, sha256: str) -> Workplace:
+    """Where a run is made: empty for every other archive, and what is in it is ours alone."""
+    return Workplace(make_folder(out.with_name(f".judging-{out.name}-{sha256[:16]}")))
+
+
+def _require_data(words: list[str], workplace: Workplace, progress: Progress) -> None:
+    """Fetch and open everything that the run will ask, before a submission's code is tried.
+
+    Raises:
+        UserError: Something is missing, damaged, or cannot be fetched.
+    """
+    with progress.stage("opening all data", 1, "commands") as stage:
+        outcome = run_auricle(
+            ["data", "check", *words, "--json", "--quiet"],
+            name="data",
+            workplace=workplace,
+            bounds=Bounds(math.inf),
+            environment=os.environ
+            | {
+                "AURICLE_HOME": str(data_home())
+            },  # nobody's code but ours: it may have a token of the hub
+        )
+        if outcome.code != 0:
+            raise UserError(error_of(outcome)[1])
+        stage.advance()
+
+
+def _name_after(submission: Submission, run: RunFolder, scratch: Workplace) -> None:
+    """Have the run and its report speak of the team, not of folders that are gone."""
+    for each in (run, *run.all_further()):
+        manifest = each.read_manifest()
+        manifest["encoder"] |= {"name": submission.team, "text": submission.encoder}
+        write_json(each.manifest, manifest)
+    outcome = run_auricle(
+        ["report", str(run.path), "--json"],
+        name="report",
+        workplace=scratch,
+        bounds=Bounds(math.inf),
+    )
+    if outcome.code != 0:
+        raise UserError(error_of(outcome)[1])

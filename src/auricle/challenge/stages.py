@@ -17,6 +17,7 @@ from auricle.challenge.commands import (
     explain_failure,
     parse_answer,
     run_auricle,
+    told,
 )
 from auricle.challenge.environment import (
     Environment,
@@ -29,6 +30,7 @@ from auricle.challenge.processes import Bounds
 from auricle.challenge.rules import CARD_BYTES, check_parameters
 from auricle.challenge.submission import Submission
 from auricle.challenge.verdicts import Problem, Stage, Verdict, judged, shown
+from auricle.errors import UserError
 from auricle.sandbox.policy import GIBI
 from auricle.sandbox.wrap import Locks
 
@@ -113,7 +115,8 @@ class Trial:
             answer = parse_answer(outcome)
             if answer is None or not isinstance(answer.get("checks"), list):
                 what = "the check of the contract"
-                return judged("contract", [explain_failure(outcome, lock, what=what)])
+                problem = explain_failure(outcome, lock, self.workplace, what=what)
+                return judged("contract", [problem])
             self.check = answer
             problems = self._contract_problems(answer, out_of_memory=lock.was_out_of_memory())
         passed = sum(check.get("passed") is True for check in answer["checks"])
@@ -128,7 +131,7 @@ class Trial:
             if not check.get("required", True) or check.get("passed") is True:
                 continue
             name, message = shown(str(check.get("name")), 60), str(check.get("message"))
-            text = "\n".join(shown(line, 600) for line in message.splitlines()[:40])
+            text = told(message, self.workplace, lines=40, width=600)
             verdict = (
                 Verdict.CONTRACT_BROKEN if check.get("passed") is False else Verdict.TIME_LIMIT
             )
@@ -168,12 +171,28 @@ class Trial:
         )[0]
 
     def run(
-        self, name: str, suite: str, words: list[str], *, limit_s: float
+        self,
+        name: str,
+        suite: str,
+        words: list[str],
+        *,
+        limit_s: float,
+        workplace: Workplace | None = None,
     ) -> tuple[Stage, dict[str, Any] | None]:
         """A run from an empty scratch, its encoder behind locks.
 
+        Args:
+            name: What it is called.
+            suite: What it is measured on.
+            words: Further words of the command.
+            limit_s: Wall clock.
+            workplace: Where the run lies; that of the examination when None.
+
         Returns:
             The stage, and where the run finished what ``auricle run --json`` said of it.
+
+        Raises:
+            UserError: It stopped, or lacks a task, by no fault of the submission.
         """
         assert self.environment is not None
         policy = encoder_policy(
@@ -182,11 +201,12 @@ class Trial:
             gpu=self.settings.gpu,
             memory_bytes=self.settings.memory_bytes,
         )
+        place = workplace or self.workplace
         with self.locks(policy) as lock:
             self.locks_facts = lock.description
             encoder = encoder_words(self.submission, self.folder, lock, self.environment.python)
             limit = ["--batch-timeout", f"{self.settings.batch_limit_s:g}"]
-            out = ["--out", str(self.workplace.runs / name)]
+            out = ["--out", str(place.runs / name)]
             outcome = run_auricle(
                 [
                     "run",
@@ -200,25 +220,27 @@ class Trial:
                     *self._device(),
                 ],
                 name=name,
-                workplace=self.workplace,
-                bounds=Bounds(limit_s, self.workplace.folder, self.settings.disk_bytes),
+                workplace=place,
+                bounds=Bounds(limit_s, place.folder, self.settings.disk_bytes),
             )
             answer = parse_answer(outcome)
             finished = answer is not None and isinstance(answer.get("scores"), dict)
             if answer is None or not finished or outcome.stopped or outcome.code not in (0, 3):
-                return judged(name, [explain_failure(outcome, lock, what=f"the {name} run")]), None
+                problem = explain_failure(outcome, lock, self.workplace, what=f"the {name} run")
+                return judged(name, [problem]), None
         tasks = [
             (task, score.get("failure"))
             for scores in (answer["scores"], *answer["further"].values())
             for task, score in scores["tasks"].items()
         ]
-        problems = [
-            Problem(Verdict.RUN_FAILED, f"{shown(task, 60)}: {shown(str(failure), 600)}")
-            for task, failure in tasks
-            if failure
-        ]
+        missing = [f"{shown(task, 60)}: {shown(str(why), 600)}" for task, why in tasks if why]
+        if missing:  # an encoder's own faults end the run, so these are the data's or a metric's
+            raise UserError(
+                f"The {name} run lacks tasks for a reason that is not the submission's, so there "
+                "is no verdict. " + "\n".join(missing)
+            )
         said = f"answered and scored: {', '.join(task for task, _ in tasks)}"
-        return judged(name, problems, said), answer
+        return judged(name, [], said), answer
 
     def _device(self) -> list[str]:
         return ["--device", self.settings.device]

@@ -8,6 +8,7 @@ numpy (law 8). Every command prints its result on standard output, or one JSON o
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import sys
 import traceback
@@ -24,7 +25,7 @@ from auricle.cli import check as check_commands
 from auricle.cli import data as data_commands
 from auricle.cli import run as run_commands
 from auricle.cli import scores as score_commands
-from auricle.cli.terminal import PlainConsole
+from auricle.cli.terminal import PlainConsole, print_json
 from auricle.errors import AuricleError, EncoderError
 from auricle.files import DISK_FULL, write_failure
 
@@ -91,6 +92,8 @@ def execute(arguments: Sequence[str]) -> int:
             console.print(f"error: {text}", style="red")
         return 2
     except AuricleError as error:
+        if "--json" in arguments:
+            print_json(json.dumps({"error": _record(error)}))
         console.print(f"error: {error}", style="red")
         if isinstance(error, EncoderError) and error.quoted:
             console.print(error.quoted.rstrip(), style="dim")
@@ -108,6 +111,12 @@ def execute(arguments: Sequence[str]) -> int:
         console.print("This is a bug in auricle. Please report it with the lines above.")
         return 1
     return int(code or 0)
+
+
+def _record(error: AuricleError) -> dict[str, str]:
+    """An error for programs; ``quoted`` is the encoder's own output."""
+    quoted = error.quoted if isinstance(error, EncoderError) else ""
+    return {"type": type(error).__name__, "message": str(error), "quoted": quoted}
 
 
 def _text_of(error: typer.TyperException) -> str:

@@ -74,6 +74,34 @@ def fetch_command(
     print_rows(["task", "commit", "shards", "fetched", "downloaded"], rows)
 
 
+@app.command("check")
+def check_command(
+    suite: str = _SUITE,
+    evaluations: list[str] = typer.Option(
+        [], "--eval", metavar="SUITE", help="A further suite or YAML file, as for 'auricle run'."
+    ),
+    as_json: bool = _JSON,
+    quiet: bool = _QUIET,
+) -> None:
+    """Make, fetch and open all data of a run, and read every label: what 'auricle run' would meet.
+
+    [bold]auricle data check track-a --eval hidden.yaml[/]
+    """
+    from auricle.benchmark import check_data
+    from auricle.cli.tables import print_rows
+    from auricle.job import RunOptions
+
+    options = RunOptions(evaluations=tuple(evaluations))
+    found = check_data(suite, options=options, progress=make_progress(quiet=quiet))
+    if as_json:
+        print_json(
+            json.dumps({"tasks": {k: {"train": a, "test": b} for k, (a, b) in found.items()}})
+        )
+        return
+    rows = [[name, str(train), str(test)] for name, (train, test) in found.items()]
+    print_rows(["task", "training clips", "test clips asked"], rows)
+
+
 @app.command("list")
 def list_command(suite: str = _SUITE, as_json: bool = _JSON) -> int:
     """Show what is on this machine and what is missing (exit code 3 if anything is)."""

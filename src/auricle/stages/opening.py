@@ -81,7 +81,12 @@ def open_run(
         lines = [
             str(p) + (f"\n{p.quoted}" if isinstance(p, EncoderError) else "") for p in problems
         ]
-        raise UserError("\n".join(line.rstrip() for line in lines))
+        kinds = {type(problem) for problem in problems}
+        kind = kinds.pop() if len(kinds) == 1 else UserError
+        kind = (
+            EncoderError if kinds and all(isinstance(p, EncoderError) for p in problems) else kind
+        )
+        raise kind("\n".join(line.rstrip() for line in lines))
     if problems:
         raise problems[0]
     return opened

@@ -1,0 +1,60 @@
+"""Why a command stopped: a submission is judged by its own faults, never by the organiser's."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import auricle
+from auricle.challenge.commands import Workplace, explain_failure
+from auricle.challenge.processes import Outcome
+from auricle.challenge.verdicts import Problem, Verdict
+from auricle.errors import UserError
+from auricle.sandbox.wrap import Lock
+
+
+def explain(
+    folder: Path, kind: str = "", text: str = "", *, stopped: Verdict | None = None
+) -> Problem:
+    error = {"error": {"type": kind, "message": text, "quoted": ""}}
+    stdout = json.dumps(error).encode() if kind else b""
+    outcome = Outcome(2, stdout, "the last line", wall_s=3.0, stopped=stopped)
+    lock = Lock((), {}, folder, None)
+    return explain_failure(outcome, lock, Workplace(folder), what="the judged run")
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdict"),
+    [
+        ("EncoderContractError", Verdict.CONTRACT_BROKEN),
+        ("EncoderCrashError", Verdict.ENCODER_FAILED),
+        ("EncoderError", Verdict.ENCODER_FAILED),
+        ("EncoderTimeoutError", Verdict.TIME_LIMIT),
+    ],
+)
+def test_an_encoders_error_is_the_submissions(tmp_path: Path, kind: str, verdict: Verdict) -> None:
+    problem = explain(tmp_path, kind, "it raised ValueError")
+    assert problem == Problem(verdict, "During the judged run: it raised ValueError")
+
+
+@pytest.mark.parametrize("kind", ["DataError", "OutputError", "CatalogError", "UserError", ""])
+def test_every_other_error_is_raised_in_the_organisers_command(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(UserError, match=r"not the submission's, so there is no verdict\. "):
+        explain(tmp_path, kind, "test_0000.tar is no complete tar archive")
+
+
+def test_a_bound_that_was_met_is_the_submissions(tmp_path: Path) -> None:
+    assert explain(tmp_path, stopped=Verdict.DISK_LIMIT).verdict is Verdict.DISK_LIMIT
+
+
+def test_a_team_is_told_no_folders_of_the_machine(tmp_path: Path) -> None:
+    ours = Path(auricle.__file__).parent / "encoder/child.py"
+    lines = (f'File "{tmp_path}/submission/encoder.py", line 3', f'File "{ours}", line 9')
+    more = f'File "{sys.prefix}/lib/torch.py"'
+    text = explain(tmp_path, "EncoderCrashError", "\n".join([*lines, more])).message
+    assert 'File "encoder.py", line 3\nFile "auricle/encoder/child.py", line 9' in text
+    assert str(tmp_path) not in text
+    assert sys.prefix not in text
