@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from auricle.challenge.registration import register_teams
+from auricle.challenge.registration import check_registered, register_teams
+from auricle.challenge.submission import parse_submission
+from auricle.challenge.verdicts import Verdict
 from auricle.cli.app import execute
+from auricle.errors import UserError
 
 OWLS = """\
 schema: 1
@@ -69,6 +72,42 @@ def test_a_name_and_a_person_belong_to_the_first_team(
     # Larks were refused, so their Cy is free for the crows.
     assert files["crows.yaml"]["accepted"]
     assert [team["team"] for team in teams()] == ["Night Owls", "Crows"]
+
+
+@pytest.mark.parametrize("name", ["ada  example", "ADA EXAMPLE", "\u0410d\u0430 Example"])
+def test_a_name_that_looks_the_same_is_the_same(
+    name: str, inbox: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """White space, upper case, and Cyrillic letters in place of Latin ones."""
+    larks = OWLS.replace("Night Owls", "Larks").replace("Bo Example", "Cy Example")
+    Path("larks.yaml").write_text(larks.replace("Ada Example", f'"{name}"'), encoding="utf-8")
+    register(capsys, "owls.yaml")
+    found = register(capsys, "larks.yaml", expect=3)["larks.yaml"]
+    assert "in 'Night Owls' and in 'Larks'" in found["problems"][0]["message"]
+
+
+def test_a_submission_must_be_what_its_team_registered(
+    inbox: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    register(capsys, "owls.yaml")
+    more = "encoder: encoder.py\nweights: {source: none}\ntraining_data: []\nparameters: 0\n"
+    declared = OWLS + more + "hardware: none\n"
+
+    def found(text: str) -> dict[Verdict, str]:
+        problems = check_registered(parse_submission(text.encode()), Path("teams.json"))
+        return {problem.verdict: problem.message for problem in problems}
+
+    assert found(declared) == {}
+    assert found(declared.replace("[Ada Example, Bo Example]", "[Bo Example, ada example]")) == {}
+    unknown = found(declared.replace("Night Owls", "Day Owls"))
+    assert "'Day Owls' is not registered" in unknown[Verdict.NOT_REGISTERED]
+    other = found(declared.replace("Bo Example", "Cy Example"))
+    assert (
+        "members: [Ada Example, Cy Example] was seen, and [Ada Example, Bo Example] is registered"
+        in other[Verdict.REGISTRATION_DIFFERS]
+    )
+    with pytest.raises(UserError, match=r"There is no file gone\.json; the table of teams"):
+        check_registered(parse_submission(declared.encode()), Path("gone.json"))
 
 
 def test_all_problems_are_told_at_once(inbox: Path, capsys: pytest.CaptureFixture[str]) -> None:

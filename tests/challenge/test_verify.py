@@ -57,6 +57,22 @@ def test_a_refused_archive_ends_the_examination(tmp_path: Path, machine: Path) -
     assert {stage.verdict for stage in found.stages[1:]} == {Verdict.NOT_REACHED}
 
 
+def test_a_team_that_is_not_registered_is_refused_before_its_code_runs(
+    team: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "teams.json").write_text(json.dumps({"schema_version": 1, "teams": []}))
+    found = examine(zipped(team), teams=tmp_path / "teams.json")
+    assert verdicts(found)["declaration"] is Verdict.NOT_REGISTERED
+    assert_refused_before_code_ran(found)
+    with pytest.raises(UserError, match=r"There is no file .*gone\.json; the table of teams"):
+        examine(zipped(team), teams=tmp_path / "gone.json")
+
+
+def test_a_folder_is_told_how_it_becomes_a_zip(team: Path) -> None:
+    with pytest.raises(UserError, match="is a folder; a ZIP is expected: auricle pack"):
+        examine(team)
+
+
 def test_a_bomb_is_refused(tmp_path: Path) -> None:
     archive = tmp_path / "bomb.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:

@@ -23,9 +23,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from auricle.challenge.entry_names import fold_name
 from auricle.challenge.plain_yaml import MAX_BYTES
 from auricle.challenge.rules import check_people, deadline, find_conflicts, is_in_time
-from auricle.challenge.submission import Registration, SubmissionError, parse_declaration
+from auricle.challenge.submission import (
+    FILE_NAME,
+    Registration,
+    Submission,
+    SubmissionError,
+    parse_declaration,
+)
 from auricle.challenge.verdicts import Problem, Verdict, shown
 from auricle.errors import UserError
 from auricle.files import folder_lock, read_json, write_json
@@ -85,6 +92,60 @@ def register_teams(
         if any(str(file) in entries for file in files):
             write_json(table, {"schema_version": SCHEMA_VERSION, "teams": teams})
     return found, teams
+
+
+def check_registered(submission: Submission, table: Path) -> list[Problem]:
+    """Hold a submission against the table of teams: the team is in it, and says the same of itself.
+
+    Args:
+        submission: The declaration.
+        table: The table.
+
+    Raises:
+        UserError: There is no such table, or it is none.
+    """
+    entries = [_registration(team, table) for team in require_table(table)]
+    name = fold_name(submission.team)
+    entry = next((each for each in entries if fold_name(each.team) == name), None)
+    if entry is None:
+        said = (
+            f"{FILE_NAME}, team: '{shown(submission.team)}' is not registered. Write the name as "
+            "it was registered, or register first."
+        )
+        return [Problem(Verdict.NOT_REGISTERED, said)]
+    problems = []
+    for field in ("team", "members", "contact", "tracks"):
+        there, here = (getattr(one, field) for one in (entry, submission))
+        if _comparable(there) != _comparable(here):
+            said = (
+                f"{FILE_NAME}, {field}: {shown(_text(here), 300)} was seen, and "
+                f"{shown(_text(there), 300)} is registered. Write what is registered, or have the "
+                "registration changed."
+            )
+            problems.append(Problem(Verdict.REGISTRATION_DIFFERS, said))
+    return problems
+
+
+def require_table(table: Path) -> list[dict[str, Any]]:
+    """The teams of a table that must be there.
+
+    Raises:
+        UserError: It is not, or it is no table of teams.
+    """
+    if not table.is_file():
+        raise UserError(
+            f"There is no file {table}; the table of teams that 'auricle challenge register' wrote "
+            "is expected. Give another one with --teams."
+        )
+    return _read_table(table)
+
+
+def _comparable(value: str | list[str]) -> str | set[str]:
+    return fold_name(value) if isinstance(value, str) else {fold_name(each) for each in value}
+
+
+def _text(value: str | list[str]) -> str:
+    return f"'{value}'" if isinstance(value, str) else f"[{', '.join(value)}]"
 
 
 def _register(

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from auricle.challenge.entry_names import fold
+from auricle.challenge.entry_names import fold_name
 from auricle.challenge.submission import FILE_NAME, ORGANISERS_SET, Registration, Submission
 from auricle.challenge.verdicts import Problem, Verdict, shown
 
@@ -68,7 +68,7 @@ def _check_training_data(submission: Submission) -> list[Problem]:
         )
     seen: dict[str, str] = {}
     for each in data:
-        name = fold(each.name)
+        name = fold_name(each.name)
         if name in seen:
             problems.append(_broken(f"training_data: '{shown(each.name)}' is listed twice."))
         seen[name] = each.name
@@ -168,7 +168,7 @@ def check_people(entry: Registration, name: str = FILE_NAME) -> list[Problem]:
         entry: A registration or a declaration.
         name: What problems call it.
     """
-    names = [fold(member) for member in entry.members]
+    names = [fold_name(member) for member in entry.members]
     problems = [
         Problem(Verdict.RULE_BROKEN, f"{name}, members: '{shown(twice)}' is listed twice.")
         for twice in sorted({member for member in names if names.count(member) > 1})
@@ -182,6 +182,8 @@ def check_people(entry: Registration, name: str = FILE_NAME) -> list[Problem]:
 def find_conflicts(entries: Mapping[str, Registration]) -> list[Problem]:
     """Hold all entries against each other: one model per team, a person in one team only.
 
+    Names are compared by how they look, spaces and look-alike letters of other scripts included.
+
     Args:
         entries: Registrations or declarations by what problems call them.
     """
@@ -189,7 +191,7 @@ def find_conflicts(entries: Mapping[str, Registration]) -> list[Problem]:
     teams: dict[str, str] = {}
     people: dict[str, tuple[str, str]] = {}
     for name, entry in entries.items():
-        team = fold(entry.team)
+        team = fold_name(entry.team)
         if team in teams:
             problems.append(
                 Problem(
@@ -200,7 +202,7 @@ def find_conflicts(entries: Mapping[str, Registration]) -> list[Problem]:
             )
         teams.setdefault(team, name)
         for member in entry.members:
-            known, other = people.setdefault(fold(member), (team, entry.team))
+            known, other = people.setdefault(fold_name(member), (team, entry.team))
             if known != team:
                 problems.append(
                     Problem(

@@ -28,6 +28,7 @@ import difflib
 import ipaddress
 import json
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -289,7 +290,7 @@ def _explain(detail: ErrorDetails, value: Any, model: type[BaseModel], name: str
     said = f"{name}, {shown(path)}"
     kind, context = detail["type"], detail.get("ctx") or {}
     if kind == "missing":
-        return _invalid(f"{said}: is missing; add it ({_purpose(str(place[-1]))}).")
+        return _invalid(f"{said}: is missing; add it ({_purpose(place)}).")
     if kind == "extra_forbidden":
         known = _fields_at(place, model)
         near = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.6)
@@ -302,11 +303,32 @@ def _explain(detail: ErrorDetails, value: Any, model: type[BaseModel], name: str
         except (KeyError, IndexError, TypeError):
             break
     if seen is None:
-        return _invalid(f"{said}: is empty; fill it in ({_purpose(str(place[-1]))}).")
+        return _invalid(f"{said}: is empty; fill it in ({_purpose(place)}).")
     written = shown(json.dumps(seen, ensure_ascii=False, default=str), 60)
-    expected = str(context.get("error") or detail["msg"])
-    expected = expected.replace("Input should be", "it should be").replace("Value error, ", "")
-    return _invalid(f"{said}: {written} was seen; {expected[:1].lower()}{expected[1:]}.")
+    expected = str(context.get("error") or _expected(kind, context) or detail["msg"])
+    return _invalid(f"{said}: {written} was seen; {expected}.")
+
+
+def _expected(kind: str, context: Mapping[str, Any]) -> str:
+    """What pydantic's kind of error means, in our words; empty for one that has none."""
+    words = {
+        "too_short": "at least {min_length} entry is expected",
+        "too_long": "at most {max_length} entries are expected",
+        "string_too_short": "a text is expected",
+        "string_too_long": "at most {max_length} characters are expected",
+        "literal_error": "{expected} is expected",
+        "greater_than": "more than {gt} is expected",
+        "greater_than_equal": "{ge} or more is expected",
+        "less_than_equal": "at most {le} is expected",
+        "string_type": "a text is expected; put it in quotes",
+        "int_type": "a whole number is expected",
+        "float_type": "a number is expected",
+        "finite_number": "a finite number is expected",
+        "list_type": "a list is expected",
+        "dict_type": "'name: value' lines are expected",
+        "model_type": "'name: value' lines are expected",
+    }
+    return words.get(kind, "").format_map(context).replace(".0 is", " is")
 
 
 def _fields_at(place: list[Any], model: type[BaseModel]) -> list[str]:
@@ -315,8 +337,10 @@ def _fields_at(place: list[Any], model: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _purpose(name: str) -> str:
-    return {
+def _purpose(place: Sequence[Any]) -> str:
+    """What belongs into a field, by its name and, where two have one name, the field around it."""
+    names = [str(part) for part in place if not isinstance(part, int)]
+    purposes = {
         "schema": "the format's version, 1",
         "team": "the team's name",
         "members": "a list of names",
@@ -330,8 +354,11 @@ def _purpose(name: str) -> str:
         "share": "percent of the training data",
         "hours": "hours of audio",
         "licence": "the data set's licence",
-        "source": "a public address, or organisers",
-    }.get(name, "see docs/submitting.md")
+        "weights.source": "inside, fetched or none",
+        "training_data.source": "a public address, or organisers",
+        "name": "the data set's name",
+    }
+    return purposes.get(".".join(names)) or purposes.get(names[-1], "see docs/submitting.md")
 
 
 def _kind(value: object) -> str:

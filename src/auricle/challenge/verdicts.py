@@ -49,6 +49,8 @@ class Verdict(StrEnum):
     DECLARATION_MISSING = "declaration_missing"
     DECLARATION_INVALID = "declaration_invalid"
     RULE_BROKEN = "rule_broken"
+    NOT_REGISTERED = "not_registered"
+    REGISTRATION_DIFFERS = "registration_differs"
 
     ENVIRONMENT_FAILED = "environment_failed"
     CONTRACT_BROKEN = "contract_broken"

@@ -19,6 +19,7 @@ from auricle.challenge.archive import ArchiveError, Entry, Limits, extract_archi
 from auricle.challenge.bundle import MANIFEST, check_manifest
 from auricle.challenge.commands import Workplace
 from auricle.challenge.receipt import is_accepted, make_receipt
+from auricle.challenge.registration import check_registered, require_table
 from auricle.challenge.report import check_report, report_child_paths
 from auricle.challenge.rules import check_rules
 from auricle.challenge.stages import STAGES, Settings, Trial
@@ -38,6 +39,8 @@ class VerifyOptions:
 
     sandbox: bool = True
     """False is --unsafe-no-sandbox: limits, but no locks; the receipt says so."""
+    teams: Path | None = None
+    """The table of teams that a submission must be in; not asked when None."""
     work: Path | None = None
     """An empty folder to work in, kept afterwards; a temporary one when None."""
     limits: Limits = field(default_factory=Limits)
@@ -82,7 +85,8 @@ def verify(
         progress: Is told which stage is made.
 
     Raises:
-        UserError: There is no such file, or no sandbox here and none was waived.
+        UserError: There is no such file, no table of teams where one was named, or no sandbox here
+            and none was waived.
     """
     options = options or VerifyOptions()
     with open_examination(archive, options, progress or SilentProgress()) as examination:
@@ -99,8 +103,12 @@ def open_examination(
     Raises:
         UserError: See `verify`.
     """
+    if archive.is_dir():
+        raise UserError(f"{archive} is a folder; a ZIP is expected: auricle pack {archive}")
     if not archive.is_file():
         raise UserError(f"There is no file {archive}. Name the ZIP that 'auricle pack' wrote.")
+    if options.teams is not None:
+        require_table(options.teams)
     if options.sandbox:
         find_bubblewrap()  # before anything else, because it says what to do
     with contextlib.ExitStack() as stack:
@@ -248,7 +256,10 @@ class Examination:
             return judged("declaration", error.problems)
         self.submission = submission
         sets = len(submission.training_data)
-        return judged("declaration", check_rules(submission, self._root), f"{sets} training sets")
+        problems = check_rules(submission, self._root)
+        if self.options.teams is not None:
+            problems += check_registered(submission, self.options.teams)
+        return judged("declaration", problems, f"{sets} training sets")
 
 
 def _find_root(folder: Path, entries: list[Entry]) -> tuple[Path, list[Entry]]:

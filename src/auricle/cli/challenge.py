@@ -24,6 +24,9 @@ _UNSAFE = typer.Option(
 _GPU = typer.Option(
     False, "--gpu", help="Let the encoder's locks pass a GPU (see docs/security.md)."
 )
+_TEAMS = typer.Option(
+    None, "--teams", metavar="FILE", help="The table of teams: the submission's must be in it."
+)
 
 _PANEL = "The challenge"
 
@@ -113,6 +116,7 @@ def verify_command(
     archive: Path = typer.Argument(help="A submission's ZIP."),
     unsafe: bool = _UNSAFE,
     gpu: bool = _GPU,
+    teams: Path | None = _TEAMS,
     receipt: Path | None = typer.Option(None, "--receipt", help="Write the receipt to this file."),
     as_json: bool = _JSON,
     quiet: bool = _QUIET,
@@ -124,7 +128,7 @@ def verify_command(
 
     if receipt is not None and receipt.is_dir():
         raise UserError(f"{receipt} is a folder; --receipt names the file to write.")
-    options = VerifyOptions(sandbox=not unsafe, settings=Settings(gpu=gpu))
+    options = VerifyOptions(sandbox=not unsafe, teams=teams, settings=Settings(gpu=gpu))
     found = verify(archive, options=options, progress=make_progress(quiet=quiet))
     if receipt is not None:
         write_json(receipt, found.receipt)
@@ -188,6 +192,7 @@ def judge_command(
     settings: list[str] = typer.Option(
         [], "--set", metavar="NAME=VALUE", help="Override a recipe field; the run is then custom."
     ),
+    teams: Path | None = _TEAMS,
     unsafe: bool = _UNSAFE,
     gpu: bool = _GPU,
     as_json: bool = _JSON,
@@ -209,7 +214,7 @@ def judge_command(
         evaluations=tuple(evaluations),
         settings=tuple(settings),
         seed=seed,
-        verify=VerifyOptions(sandbox=not unsafe, settings=Settings(gpu=gpu)),
+        verify=VerifyOptions(sandbox=not unsafe, teams=teams, settings=Settings(gpu=gpu)),
     )
     found = judge(archive, options=options, progress=make_progress(quiet=quiet))
     if as_json:
