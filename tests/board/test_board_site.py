@@ -146,8 +146,9 @@ def test_hidden_scores_that_are_not_released_change_no_byte(tmp_path: Path) -> N
         },
     }.items():
         run = make_run(tmp_path / name, hidden=tasks)
+        (tmp_path / f"files-{name}").mkdir()
         results = make_results(
-            tmp_path / f"{name}.csv",
+            tmp_path / f"files-{name}" / "results.csv",
             ["team", "gtzan", "overall", "hidden", *(f"{task}*" for task in tasks)],
             [["A", "0.5", "0.31", "0.12", *["0.25"] * len(tasks)]],
         )
@@ -286,3 +287,14 @@ def test_no_template_fills_an_attribute_without_quotes() -> None:
         assert not re.search(r"=\s*\{[{%]", text), template.name
         assert "|safe" not in text.replace(" ", ""), template.name
         assert "autoescape" not in text, template.name
+
+
+def test_a_file_that_takes_a_published_teams_name_is_warned_of(tmp_path: Path) -> None:
+    results = make_results(tmp_path / "mine.csv", ["team", "gtzan"], [["THUVoice", "0.5"]])
+    summary = build_board(out=tmp_path / "site", results=[results])
+    (warning,) = summary.warnings
+    assert "THUVoice stands here 2 times, from: published, mine.csv." in warning
+    page = (tmp_path / "site" / "track-a.html").read_text()
+    assert "<small>published</small>" in page
+    assert "<small>mine.csv</small>" in page
+    assert build_board(out=tmp_path / "other").warnings == ()

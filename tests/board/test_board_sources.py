@@ -220,3 +220,39 @@ def test_a_csv_of_another_form_is_refused(
 ) -> None:
     with pytest.raises(ScoringError, match=words):
         read_results(make_results(tmp_path / "r.csv", header, [row]), released=False)
+
+
+def test_what_is_no_run_is_told_by_its_own_fault(tmp_path: Path) -> None:
+    broken = tmp_path / "brk.json"
+    broken.write_text("{")
+    with pytest.raises(ScoringError, match=r"brk\.json cannot be read as JSON"):
+        read_results(broken, released=False)
+    broken.write_text("{}")
+    with pytest.raises(ScoringError, match=r"is JSON, but no scores\.json"):
+        read_results(broken, released=False)
+    run = make_run(tmp_path / "run")
+    (run / "manifest.json").write_text("{")
+    with pytest.raises(ScoringError, match=r"expected manifest\.json of a run\. Give the file as"):
+        read_run(run, released=False)
+
+
+@pytest.mark.parametrize("version", [None, 99])
+@pytest.mark.parametrize("name", ["manifest.json", "scores.json"])
+def test_another_format_is_refused(tmp_path: Path, name: str, version: int | None) -> None:
+    run = make_run(tmp_path / "run")
+    value = json.loads((run / name).read_text())
+    (run / name).write_text(json.dumps(value | {"schema_version": version}))
+    with pytest.raises(ScoringError, match=f"{name} has schema_version {version}; 1 is"):
+        read_run(run, released=False)
+
+
+def test_an_interval_goes_from_low_to_high(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", tasks={"gtzan": task_entry(0.5, low=0.9, high=0.1)})
+    with pytest.raises(ScoringError, match=r"low is 0\.9 and high 0\.1"):
+        read_run(run, released=False)
+
+
+def test_a_day_must_exist(tmp_path: Path) -> None:
+    path = make_results(tmp_path / "a.csv", ["team", "date", "gtzan"], [["A", "2026-02-30", "0.5"]])
+    with pytest.raises(ScoringError, match=r"A: date is '2026-02-30'; a day is expected"):
+        read_results(path, released=False)

@@ -147,3 +147,68 @@ def test_a_saturated_task_is_called_so() -> None:
     assert facts["Verdict"] == "at its ceiling"  # 12 of 23 teams have 0.98 or more
     assert facts["Ceiling"] == "52% of entries at 0.98 or above"
     assert facts["Entries"] == "23 of 25 have a score"
+
+
+HIDDEN = ("Fingersnap", "KeyScratch", "King-ASR-457", "King-ASR-719", "King-ASR-876")
+HIDDEN_2026 = (*HIDDEN, "King-ASR-955")
+
+
+def results_in_track_a(path: Path, teams: str, hidden: dict[str, object]) -> Path:
+    public = sorted(get_suite("track-a").tasks)
+    header = ["team", *public, *(f"{name}*" for name in hidden)]
+    rows = [[team, *["0.5"] * len(public), *hidden.values()] for team in teams]
+    return make_results(path, header, rows)
+
+
+@pytest.mark.parametrize("hidden", [{"typo hidden": ""}, {"Other": "0.9"}])
+def test_another_hidden_task_takes_nobody_elses_rank(
+    tmp_path: Path, hidden: dict[str, object]
+) -> None:
+    path = results_in_track_a(tmp_path / "one.csv", "X", hidden)
+    alone = build_tables(read_published())[0]
+    table = build_tables([*read_published(), *read_results(path, released=True)])[0]
+    standing = {r.entry.slug: (r.rank, r.overall.mean, r.hidden.mean) for r in alone.rows}
+    for row in table.rows:
+        if row.entry.kind != "result":
+            assert (row.rank, row.overall.mean, row.hidden.mean) == standing[row.entry.slug]
+    (own,) = (row for row in table.rows if row.entry.kind == "result")
+    assert (own.rank, own.public.mean, own.overall.mean) == (None, 0.5, None)
+    assert own.unranked.startswith("6 tasks are missing")
+    other = "Other" in hidden
+    assert ("other hidden tasks than this table" in own.unranked) == other
+    assert [c.label for c in table.columns if not c.counted] == ["Other*"] * other
+    assert any("Other*" in note for note in table.notes) == other
+
+
+def test_who_was_asked_more_is_ranked_by_the_tables_hidden_tasks(tmp_path: Path) -> None:
+    hidden: dict[str, object] = dict.fromkeys(HIDDEN_2026, "0.5") | {"Other": "1"}
+    path = results_in_track_a(tmp_path / "one.csv", "X", hidden)
+    table = build_tables([*read_published(), *read_results(path, released=True)])[0]
+    (own,) = (row for row in table.rows if row.entry.kind == "result")
+    assert (own.hidden.mean, own.overall.mean) == (0.5, 0.5)
+    assert own.rank is not None
+
+
+def test_a_hidden_task_that_was_asked_and_failed_still_counts(tmp_path: Path) -> None:
+    """The set that ranks is what was asked, so that no failure makes a table easier."""
+    good, bad = (task_entry(0.9), task_entry(None))
+    found = []
+    for name, second in (("first", bad), ("second", bad), ("third", good)):
+        hidden = {"One": good, "Two": second}
+        found += read_run(make_run(tmp_path / name, name=name, hidden=hidden), released=True)
+    (table,) = build_tables(found)
+    assert [(row.entry.team, row.rank) for row in table.rows[:1]] == [("third", 1)]
+    assert {row.unranked for row in table.rows[1:]} == {"Two is missing"}
+
+
+def test_entries_of_one_name_show_where_each_comes_from(tmp_path: Path) -> None:
+    path = results_in_track_a(tmp_path / "mine.csv", "X", {})
+    path.write_text(path.read_text().replace("X,", "thuvoice,"))
+    table = build_tables([*read_published(), *read_results(path, released=False)])[0]
+    marks = {row.entry.team: row.entry.mark for row in table.rows if row.entry.mark}
+    assert marks == {"THUVoice": "published", "thuvoice": "mine.csv"}
+    assert "THUVoice stands here 2 times, from: published, mine.csv." in table.notes
+    runs = [make_run(tmp_path / str(seed), name="logmel", seed=seed) for seed in (1, 2)]
+    (table,) = build_tables([one for run in runs for one in read_run(run, released=False)])
+    assert {row.entry.mark.split(" · ")[0] for row in table.rows} == {"seed 1", "seed 2"}
+    assert not table.notes

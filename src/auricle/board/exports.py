@@ -6,10 +6,11 @@ their ``_low`` and ``_high``, then a column per task, hidden ones with ``*``: wh
 ``auricle board rank`` reads. Missing is an empty field. A text that a spreadsheet would take for a
 formula begins with an apostrophe.
 
-JSON: ``{"schema_version", "table", "title", "track", "rule", "tasks": [{"name", "hidden", "domain",
-"metric", "page"}], "rows": [{"team", …, "rank", "band", "overall": {"mean", "low", "high"}, …,
-"unranked", "tasks": {name: score}, "intervals": {name: [low, high]},
-"missing": {name: reason}}]}``; a missing score is null, and fields may be added.
+JSON: ``{"schema_version", "table", "title", "track", "rule", "tasks": [{"name", "hidden",
+"counted" (in means and ranks), "domain", "metric", "page"}], "rows": [{"team", …, "source", "rank",
+"band", "overall": {"mean", "low", "high"}, …, "unranked", "tasks": {name: score}, "intervals":
+{name: [low, high]}, "missing": {name: reason}}]}``; a missing score is null, and fields may be
+added.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ def table_json(table: Table) -> str:
         {
             "name": column.name,
             "hidden": column.hidden,
+            "counted": column.counted,
             "domain": column.domain or None,
             "metric": column.metric or None,
             "page": f"tasks/{column.slug}.html",
@@ -97,6 +99,7 @@ def _row_json(row: Row, table: Table) -> dict[str, Any]:
         "protocol": entry.protocol,
         "date": entry.date or None,
         "page": _page(row),
+        "source": entry.source or None,
         "rank": row.rank,
         "band": list(row.band) if row.band else None,
         **{

@@ -59,6 +59,7 @@ def _entry(team: str, affiliation: str) -> Entry:
         protocol=_PROTOCOL,
         date=_DATE,
         facts=(("Source", SOURCE),),
+        source="published",
     )
 
 
@@ -72,4 +73,5 @@ def _baseline(name: str) -> Entry:
         protocol=_PROTOCOL,
         date=_BASELINE_DATE,
         facts=(("Source", BASELINE_SOURCE),),
+        source="published",
     )

@@ -9,6 +9,7 @@ are: neither their names nor their numbers are taken over.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 
 from auricle.board.from_runs import read_run
@@ -18,6 +19,7 @@ from auricle.board.read_values import (
     catalog_column,
     hidden_column,
     public_tasks,
+    read_object,
     suite_of_tasks,
 )
 from auricle.errors import ScoringError
@@ -37,6 +39,12 @@ def read_results(path: Path, *, released: bool) -> list[Found]:
         ScoringError: It is neither, or a value in it is not valid.
     """
     if path.suffix.lower() == ".json":
+        read_object(path)
+        if path.name != "scores.json":
+            raise ScoringError(
+                f"{path} is JSON, but no scores.json; expected a CSV file, or scores.json in a run "
+                "folder. Give the run's own file, or the folder with --run."
+            )
         return read_run(path, released=released)
     table = read_board([path], known_tasks=public_tasks())
     tracks = sorted({catalog_column(name).track for name in table.public})
@@ -51,14 +59,16 @@ def read_results(path: Path, *, released: bool) -> list[Found]:
             "one file per track."
         )
     suite = suite_of_tasks(set(table.public)) or _OTHER_SUITE
-    return [_found(table, suite, track, released=released) for track in tracks]
+    return [_found(table, suite, track, path, released=released) for track in tracks]
 
 
-def _found(table: BoardTable, suite: str, track: str, *, released: bool) -> Found:
+def _found(table: BoardTable, suite: str, track: str, path: Path, *, released: bool) -> Found:
     known = {name: catalog_column(name) for name in table.public}
     columns: dict[str, Column] = {name: c for name, c in known.items() if c.track == track}
+    # A hidden column that nobody has a value in is no task, only a heading.
+    hidden = [n for n in table.hidden if any(r.values[n].score is not None for r in table.rows)]
     if released:
-        columns |= {name: hidden_column(name, track=track) for name in table.hidden}
+        columns |= {name: hidden_column(name, track=track) for name in hidden}
     withheld = bool(table.hidden) and not released
     results = []
     for row in table.rows:
@@ -68,11 +78,12 @@ def _found(table: BoardTable, suite: str, track: str, *, released: bool) -> Foun
             cells[column.name] = (
                 Cell(None, missing=NOT_RUN) if score is None else Cell(float(score))
             )
-        results.append(Result(_entry(row.team, table.others[row.team]), cells, withheld=withheld))
+        entry = _entry(row.team, table.others[row.team], path)
+        results.append(Result(entry, cells, withheld=withheld))
     return Found(suite, track, tuple(columns.values()), tuple(results))
 
 
-def _entry(team: str, others: Mapping[str, str]) -> Entry:
+def _entry(team: str, others: Mapping[str, str], path: Path) -> Entry:
     def text(name: str, default: str = "") -> str:
         return clean_text(others.get(name) or default, limit=120)
 
@@ -83,5 +94,16 @@ def _entry(team: str, others: Mapping[str, str]) -> Entry:
         kind="result",
         mode=text("mode", "not stated"),
         protocol=text("protocol", "not stated"),
-        date=text("date"),
+        date=_date(text("date"), f"{path}, {clean_name(team)}"),
+        facts=(("Source", f"file of results {clean_text(path.name)}"),),
+        source=clean_text(path.name, limit=40),
     )
+
+
+def _date(text: str, place: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat() if text else ""
+    except ValueError as error:
+        raise ScoringError(
+            f"{place}: date is '{text}'; a day is expected, YYYY-MM-DD, or an empty field."
+        ) from error

@@ -20,6 +20,7 @@ from auricle.board.read_values import (
     is_hidden,
     read_cell,
     read_object,
+    require_version,
 )
 from auricle.board.run_entry import read_receipt, run_entry
 from auricle.catalog.load import get_suite, list_suites
@@ -55,6 +56,8 @@ def read_run(path: Path, *, released: bool) -> list[Found]:
             f"{folder.path}."
         )
     manifest, scores = read_object(folder.manifest), read_object(folder.scores)
+    require_version(manifest, folder.manifest)
+    require_version(scores, folder.scores)
     measured = _measure(folder, manifest, scores, released=released)
     entry = run_entry(folder, manifest, scores, measured.withheld)
     suite = clean_text(str(scores.get("suite") or "suite"), limit=40)

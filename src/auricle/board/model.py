@@ -98,6 +98,10 @@ class Entry:
     declaration: Declaration | None = None
     reports: tuple[Report, ...] = ()
     """Documents that are put beside the entry's page."""
+    source: str = ""
+    """Where it comes from, short: a file, a seed; tells entries of one name apart."""
+    mark: str = ""
+    """The source, where another entry of the table has the same name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,8 @@ class Column:
     """speech, sound, music, general; empty where it is not published."""
     metric: str
     hidden: bool
+    counted: bool = True
+    """Whether it is part of what ranks; a hidden task of another edition is shown alone."""
     prompt: str = ""
     num_classes: int | None = None
     test_clips: int | None = None

@@ -91,15 +91,34 @@ def read_object(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ScoringError(
-            f"{path} cannot be read as JSON ({error}); expected scores.json of a run. Score the "
-            "run again: auricle score RUN."
+            f"{path} cannot be read as JSON ({error}); expected {path.name} of a run. "
+            f"{_way_to_mend(path)}"
         ) from error
     if not isinstance(value, dict):
         raise ScoringError(
-            f"{path} holds a {type(value).__name__}; expected the object that 'auricle score RUN' "
-            "writes. Score the run again."
+            f"{path} holds a {type(value).__name__}; expected {path.name} of a run, an object. "
+            f"{_way_to_mend(path)}"
         )
     return value
+
+
+def _way_to_mend(path: Path) -> str:
+    if path.name == "scores.json":
+        return "Score the run again: auricle score RUN."
+    return "Give the file as auricle wrote it."
+
+
+def require_version(value: Mapping[str, Any], path: Path) -> None:
+    """Refuse a file of a later format, and an object that is no such file at all.
+
+    Raises:
+        ScoringError: Its ``schema_version`` is not 1.
+    """
+    if value.get("schema_version") != 1:
+        raise ScoringError(
+            f"{path} has schema_version {str(value.get('schema_version'))[:20]}; 1 is the version "
+            f"that this auricle reads. {_way_to_mend(path)}"
+        )
 
 
 def score_in(value: Any, place: str) -> float | None:
@@ -135,10 +154,16 @@ def read_cell(entry: Any, place: str) -> Cell:
         return Cell(None, missing=clean_text(str(reason), limit=240))
     clips, interval = entry.get("clips_scored"), entry.get("interval")
     centre = interval.get("centre") if isinstance(interval, dict) else None
+    low, high = (score_in(entry.get(name), f"{place}, {name}") for name in ("low", "high"))
+    if low is not None and high is not None and low > high:
+        raise ScoringError(
+            f"{place}: low is {low:g} and high {high:g}; an interval goes from low to high. Score "
+            "the run again: auricle score RUN."
+        )
     return Cell(
         score,
-        low=score_in(entry.get("low"), f"{place}, low"),
-        high=score_in(entry.get("high"), f"{place}, high"),
+        low=low,
+        high=high,
         centre=float(centre) if isinstance(centre, int | float) else None,
         chance=score_in(entry.get("chance"), f"{place}, chance"),
         clips=clips if isinstance(clips, int) else None,

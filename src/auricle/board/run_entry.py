@@ -64,6 +64,7 @@ def run_entry(
         notes=_safe_notes(notes if isinstance(notes, list) else [], withheld),
         declaration=_declaration(submission) if submission else None,
         reports=() if withheld else tuple(_reports(folder, slug)),
+        source=f"seed {manifest.get('seed')} · {slug[-12:]}",
     )
 
 

@@ -24,7 +24,7 @@ from auricle.board.from_runs import read_run
 from auricle.board.model import Board, Entry, Found
 from auricle.board.names import clean_text
 from auricle.board.pages import render_pages
-from auricle.board.tables import build_tables
+from auricle.board.tables import build_tables, namesakes
 from auricle.errors import OutputError, ScoringError
 from auricle.files import TEMPORARY_PREFIX, make_folder, write_failure
 
@@ -43,6 +43,8 @@ class BoardSummary:
     tasks: int
     files: int
     bytes_written: int
+    warnings: tuple[str, ...] = ()
+    """Names that entries of different kinds share."""
 
 
 def put_in_place(out: Path, files: Iterable[tuple[str, bytes]]) -> dict[str, int]:
@@ -201,4 +203,5 @@ def build_board(
         tasks=len({column.slug for table in tables for column in table.columns}),
         files=len(sizes) + 1,
         bytes_written=sum(sizes.values()) + (out / LISTING).stat().st_size,
+        warnings=tuple(f"{t.title}: {text}" for t in tables for text in namesakes(t.rows)),
     )

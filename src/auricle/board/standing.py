@@ -2,11 +2,13 @@
 
 What may take part is decided here: an entry that is no baseline and has no obstacle of its own (a
 custom recipe, a submission that was not accepted). A row that lacks a task has no rank (law 7);
-where it would stand by its public mean is said on its own page.
+where it would stand by its public mean is said on its own page. Hidden tasks differ by edition: a
+table ranks by one set of them, and who was asked others has no rank beside it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from auricle.board.model import NOT_PUBLISHED, NOT_RUN, WITHHELD, Cell, Column, Result, Row, Value
@@ -21,7 +23,7 @@ def rank_results(
 
     Args:
         results: One per entry.
-        columns: The table's tasks.
+        columns: The table's tasks; those that are not counted are shown alone.
         official_track: ``a`` or ``b`` where the table is the challenge's own.
 
     Returns:
@@ -29,7 +31,7 @@ def rank_results(
     """
     filled = {result.entry.slug: _filled(result, columns) for result in results}
     public = [column.name for column in columns if not column.hidden]
-    hidden = [column.name for column in columns if column.hidden]
+    hidden = [column.name for column in columns if column.hidden and column.counted]
     able = [result for result in results if _obstacle(result) is None]
     found = rank_rows(
         [_contestant(r, filled[r.entry.slug]) for r in able], public=public, hidden=hidden
@@ -39,8 +41,27 @@ def rank_results(
             alone = _contestant(result, filled[result.entry.slug])
             found += rank_rows([alone], public=public, hidden=hidden)
     by_slug = {result.entry.slug: result for result in results}
-    rows = [_row(by_slug[one.team], filled[one.team], one, official_track) for one in found]
+    others = [column.name for column in columns if not column.counted]
+    rows = [_row(by_slug[one.team], filled[one.team], one, others, official_track) for one in found]
     return tuple(sorted(rows, key=_order))
+
+
+def edition(results: Sequence[Result], columns: Sequence[Column]) -> frozenset[str]:
+    """The hidden tasks that a table ranks by: those of its published entries, else of most others.
+
+    Args:
+        results: Of one table.
+        columns: Its tasks.
+    """
+    hidden = {column.name for column in columns if column.hidden}
+    sets = Counter(
+        (result.entry.kind == "published", frozenset(hidden & result.cells.keys()))
+        for result in results
+        if _obstacle(result) is None
+    )
+    asked = [(published, count, names) for (published, names), count in sets.items() if names]
+    best = max(asked, key=lambda one: (*one[:2], len(one[2]), sorted(one[2])), default=None)
+    return best[2] if best else frozenset(hidden)
 
 
 def places(scores: Mapping[str, float]) -> dict[str, int]:
@@ -76,11 +97,17 @@ def _obstacle(result: Result) -> str | None:
 
 
 def _row(
-    result: Result, cells: dict[str, Cell], found: RankedRow, official_track: str | None
+    result: Result,
+    cells: dict[str, Cell],
+    found: RankedRow,
+    others: Sequence[str],
+    official_track: str | None,
 ) -> Row:
     reason = _obstacle(result)
     if reason is None and found.missing:
         reason = _missing_words(found.missing, cells)
+        if any(name in result.cells for name in others):
+            reason += ", and it was asked other hidden tasks than this table ranks by"
     standing = ""
     if official_track is not None and reason and found.public.value is not None:
         standing = standing_sentence(official_track, found.public.value)

@@ -6,11 +6,14 @@ Ranks, bands and means come from `auricle.scoring` (`auricle.board.standing`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from auricle.board.model import Column, Found, Result, Row, Table
 from auricle.board.names import base_slug
-from auricle.board.standing import rank_results
+from auricle.board.standing import edition, rank_results
+from auricle.challenge.entry_names import fold_name
 from auricle.errors import ScoringError
 
 _TRACKS = {"a": "classification", "b": "transcription and captions"}
@@ -32,11 +35,13 @@ def build_tables(found: Iterable[Found]) -> list[Table]:
 
 
 def _build(suite: str, track: str, found: Sequence[Found]) -> Table:
-    columns = _columns(found)
     results = [result for one in found for result in one.results]
+    columns = _columns(found)
+    ranking = edition(results, columns)
+    columns = tuple(replace(c, counted=not c.hidden or c.name in ranking) for c in columns)
     _refuse_doubles(results, suite, track)
     official = suite == f"track-{track}"
-    rows = rank_results(results, columns, official_track=track if official else None)
+    rows = _tell_apart(rank_results(results, columns, official_track=track if official else None))
     kind = _TRACKS[track]
     return Table(
         key=suite if official else f"{base_slug(suite) or 'suite'}-track-{track}",
@@ -47,11 +52,38 @@ def _build(suite: str, track: str, found: Sequence[Found]) -> Table:
         columns=columns,
         rows=rows,
         rule=_rule(columns),
-        notes=tuple(_notes(results, rows)),
+        notes=tuple(_notes(results, rows, columns)),
     )
 
 
-def _notes(results: Sequence[Result], rows: Sequence[Row]) -> Iterator[str]:
+def _tell_apart(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Mark entries of one name with where each comes from."""
+    count = Counter(fold_name(row.entry.team) for row in rows)
+    return tuple(
+        replace(row, entry=replace(row.entry, mark=row.entry.source or row.entry.kind))
+        if count[fold_name(row.entry.team)] > 1
+        else row
+        for row in rows
+    )
+
+
+def namesakes(rows: Sequence[Row]) -> Iterator[str]:
+    """A sentence for every name that stands on rows of different kinds: one may pose as another."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(fold_name(row.entry.team), []).append(row)
+    for group in groups.values():
+        if len({row.entry.kind for row in group}) > 1:
+            sources = ", ".join(row.entry.mark for row in group)
+            yield f"{group[0].entry.team} stands here {len(group)} times, from: {sources}."
+
+
+def _notes(
+    results: Sequence[Result], rows: Sequence[Row], columns: Sequence[Column]
+) -> Iterator[str]:
+    yield from namesakes(rows)
+    if others := ", ".join(column.label for column in columns if not column.counted):
+        yield f"Shown, and no part of any mean or rank, because few were asked: {others}."
     if any(result.withheld for result in results):
         yield _WITHHELD_NOTE
     if all(row.band is None for row in rows) and any(row.rank for row in rows):
@@ -65,7 +97,7 @@ _WITHHELD_NOTE = (
 
 
 def _rule(columns: Sequence[Column]) -> str:
-    if any(column.hidden for column in columns):
+    if any(column.hidden and column.counted for column in columns):
         return "Ranked by the overall score: the mean of the public and the hidden tasks' means."
     return "Ranked by the mean over all tasks."
 

@@ -139,9 +139,12 @@ def build_command(
         with_reports=with_reports,
         title=title,
     )
+    for warning in summary.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     if as_json:
         facts = {"out": str(summary.out), "tables": summary.tables, "entries": summary.entries}
         facts |= {"files": summary.files, "bytes": summary.bytes_written}
+        facts |= {"warnings": summary.warnings}
         print_json(json.dumps(facts))
         return
     tables = ", ".join(f"{name} {rows}" for name, rows in summary.tables.items())
