@@ -58,6 +58,13 @@ def test_a_finding_is_said_in_words() -> None:
     )
 
 
+def test_no_difference_has_no_sign(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / n, tasks=("words",), clips=30, encoder=n) for n in "ab"]
+    (row,) = compare_table(runs)
+    assert row.cells[1].finding is not None
+    assert row.cells[1].finding.text.startswith("cannot tell: +0.000 (")
+
+
 def test_runs_asked_other_clips_are_shown_but_not_tested(tmp_path: Path) -> None:
     one = make_run(tmp_path / "a", tasks=("words",), clips=30)
     other = make_run(tmp_path / "b", tasks=("words",), clips=31, encoder="other")

@@ -113,6 +113,13 @@ def test_few_clips_are_no_surer_with_seeds_that_agree(won, total, p):
             assert entry[side] == pytest.approx(alone[kind][name][side])
 
 
+def test_a_difference_of_proportions_stays_within_one():
+    # Two seeds that differ this much would reach far beyond.
+    entry = only_entry(encoder("x", 199, 120), encoder("y", 1, 60))
+    assert entry["high"] == 1
+    assert entry["low"] >= -1
+
+
 def test_seeds_that_differ_are_no_surer_than_the_clips():
     # Four clips differ, all one way: p cannot be under 2 / 2^4, whatever the seeds' t test says.
     entry = only_entry(encoder("x", 3, 3, 4, total=300), encoder("y", 0, 0, 0, total=300))

@@ -217,7 +217,7 @@ def compare_command(
     if page is not None:
         from auricle.runs.compare import write_comparison
 
-        write_comparison(folders, page)
+        write_comparison(folders, page, encoders=found["encoders"])
     if as_json:
         print_json(json.dumps(found | {"page": str(page) if page else None}))
     elif table is not None:

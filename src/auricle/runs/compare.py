@@ -30,6 +30,7 @@ from auricle.runs.report_page import render, score_text
 from auricle.runs.rescore import metric_options
 from auricle.scoring.compare import RunAnswers, TaskAnswers, compare_runs
 from auricle.scoring.summary import ScoredClip
+from auricle.scoring.tables import ResultTable, comparison_table, seeds_table, several_seeds
 
 _MOST_DIFFERING = 3
 
@@ -114,22 +115,25 @@ def compare_table(folders: Sequence[RunFolder]) -> list[CompareRow]:
     Raises:
         ScoringError: Fewer than two runs were given, or a file of one cannot be read.
     """
-    runs = _read(folders)
+    runs = read_runs(folders)
     return _rows(runs, labels_of(runs))
 
 
-def write_comparison(folders: Sequence[RunFolder], path: Path) -> Path:
+def write_comparison(
+    folders: Sequence[RunFolder], path: Path, *, encoders: Mapping[str, Any] | None = None
+) -> Path:
     """Write a page of several runs side by side.
 
     Args:
         folders: Two runs or more; the first is the one that the others are read against.
         path: The page.
+        encoders: What `auricle.runs.verdicts.compare` says of encoders over their seeds.
 
     Raises:
         ScoringError: Fewer than two runs were given, or a file of one cannot be read.
         OutputError: The page cannot be written.
     """
-    runs = _read(folders)
+    runs = read_runs(folders)
     labels = labels_of(runs)
     rows = _rows(runs, labels)
     tracks = list(dict.fromkeys(row.track for row in rows))
@@ -142,17 +146,41 @@ def write_comparison(folders: Sequence[RunFolder], path: Path) -> Path:
             (TRACK_NAMES.get(t, f"Track {t}"), [r for r in rows if r.track == t]) for t in tracks
         ],
         bars={(row.track, row.name): _bars(row) for row in rows},
-        differences=differences(runs),
+        differences=differences(runs, encoders),
+        seeds=_seed_tables(encoders),
     )
     write_text(path, page)
     return path
 
 
-def _read(folders: Sequence[RunFolder]) -> list[RunFacts]:
+def _seed_tables(encoders: Mapping[str, Any] | None) -> list[tuple[str, ResultTable]]:
+    """Each encoder over its seeds and, where each has several, the pairs."""
+    if encoders is None:
+        return []
+    tables = [("Each encoder over its seeds", seeds_table(encoders))]
+    if several_seeds(encoders):
+        pairs = comparison_table({"pairs": [], "encoders": encoders})
+        tables.append(("Encoders compared, clips and seeds together", pairs))
+    return tables
+
+
+def read_runs(folders: Sequence[RunFolder]) -> list[RunFacts]:
+    """The facts of runs to compare.
+
+    Raises:
+        ScoringError: Fewer than two were given, one was given twice, or one cannot be read.
+    """
     if len(folders) < 2:
         raise ScoringError(
             f"{len(folders)} run was given to compare; expected two or more run folders."
         )
+    places = [folder.path.resolve() for folder in folders]
+    for folder, place in zip(folders, places, strict=True):
+        if places.count(place) > 1:
+            raise ScoringError(
+                f"{folder.path} was given twice; a run cannot be compared with itself. Give each "
+                "run once."
+            )
     return [read_run(folder) for folder in folders]
 
 
@@ -241,9 +269,10 @@ def _finding(entry: Mapping[str, Any] | None) -> Finding | None:
     turned = {"better": "worse", "worse": "better"}
     return Finding(
         verdict=turned.get(entry["verdict"], entry["verdict"]),
-        difference=-entry["difference"],
-        low=-entry["high"],
-        high=-entry["low"],
+        # Less zero: there is no minus zero.
+        difference=0.0 - entry["difference"],
+        low=0.0 - entry["high"],
+        high=0.0 - entry["low"],
         p=entry["p_corrected"],
         clips=entry["clips"],
         more_clips=entry["more_clips"],
@@ -328,8 +357,14 @@ def _bars(row: CompareRow) -> list[Bar]:
     ]
 
 
-def differences(runs: Sequence[RunFacts]) -> list[Difference]:
-    """In what the runs differ besides their encoders; the more it is, the less they compare."""
+def differences(
+    runs: Sequence[RunFacts], encoders: Mapping[str, Any] | None = None
+) -> list[Difference]:
+    """In what the runs differ besides their encoders; the more it is, the less they compare.
+
+    Seeds are none where every encoder has several, which are combined.
+    """
+    combined = encoders is not None and several_seeds(encoders)
     facts: list[dict[str, str]] = []
     for run in runs:
         manifest = run.manifest
@@ -347,5 +382,5 @@ def differences(runs: Sequence[RunFacts]) -> list[Difference]:
     return [
         Difference(name, [one.get(name, "none") for one in facts])
         for name in names
-        if len({one.get(name) for one in facts}) > 1
+        if len({one.get(name) for one in facts}) > 1 and not (combined and name == "seed")
     ]

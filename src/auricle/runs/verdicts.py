@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from auricle.files import sha256_json
-from auricle.runs.compare import differences, labels_of, run_answers
+from auricle.runs.compare import differences, labels_of, read_runs, run_answers
 from auricle.runs.folder import RunFolder
-from auricle.runs.report_facts import RunFacts, read_run
+from auricle.runs.report_facts import RunFacts
 from auricle.scoring.compare import compare_runs
 from auricle.scoring.encoders import Encoder, compare_encoders
 
@@ -29,13 +29,14 @@ def compare(runs: Sequence[RunFolder | Path | str]) -> dict[str, Any]:
         ``{"pairs", "encoders", "differences"}``: what `auricle.scoring.compare.compare_runs`
         says; what `auricle.scoring.encoders.compare_encoders` says, None where no two runs are
         seeds of one encoder; and the facts, ``{"name", "values"}`` with a value per run, in which
-        the runs differ besides their encoders.
+        the runs differ besides their encoders (and their seeds, where those are combined).
 
     Raises:
-        ScoringError: Fewer than two runs were given, or a file of one cannot be read.
+        ScoringError: Fewer than two runs were given, one was given twice, or a file of one cannot
+            be read.
     """
     folders = [run if isinstance(run, RunFolder) else RunFolder.open(run) for run in runs]
-    facts = [read_run(folder) for folder in folders]
+    facts = read_runs(folders)
     answers = [run_answers(*pair) for pair in zip(facts, labels_of(facts), strict=True)]
     found = compare_runs(answers)
     groups = seeds_of_encoders(facts)
@@ -45,11 +46,9 @@ def compare(runs: Sequence[RunFolder | Path | str]) -> dict[str, Any]:
         for name, group in zip(names, groups, strict=True)
     ]
     several = any(len(group) > 1 for group in groups)
-    return {
-        **found,
-        "encoders": compare_encoders(encoders) if several else None,
-        "differences": [asdict(difference) for difference in differences(facts)],
-    }
+    over_seeds = compare_encoders(encoders) if several else None
+    differing = differences(facts, over_seeds)
+    return {**found, "encoders": over_seeds, "differences": [asdict(d) for d in differing]}
 
 
 def seeds_of_encoders(runs: Sequence[RunFacts]) -> list[list[int]]:

@@ -106,13 +106,15 @@ def _compare_pair(
         missing = [name for name, task in tasks.items() if isinstance(task, str)]
         tracks[track] = missing_entry(f"missing tasks: {', '.join(missing)}")
         if not missing:
-            tracks[track] = _entry(
+            mean = _Found(
                 mean_difference([task.difference for task in tested], f"track {track}"),
                 [np.mean([task.of_seed[side] for task in tested], axis=0) for side in (0, 1)],
-                clips=sum(task.clips for task in tested),
+                sum(task.clips for task in tested),
+                max(task.limit for task in tested),
             )
+            tracks[track] = _entry(mean)
     entries = {
-        name: missing_entry(task) if isinstance(task, str) else _entry(*task[:2], clips=task.clips)
+        name: missing_entry(task) if isinstance(task, str) else _entry(task)
         for name, task in found.items()
     }
     return {"left": one.name, "right": other.name, "tasks": entries, "tracks": tracks}
@@ -125,6 +127,8 @@ class _Found(NamedTuple):
     of_seed: list[NDArray[np.float64]]
     """Of each side, float64 ``[seeds]``."""
     clips: int
+    limit: float
+    """How far from zero a difference can lie: 1 for proportions and mAP."""
 
 
 def _compare_task(
@@ -161,16 +165,18 @@ def _difference(
     labels = [[t for t in side if isinstance(t, LabelTally)] for side in (left, right)]
     ratios = [[t for t in side if isinstance(t, RatioTally)] for side in (left, right)]
     if labels[0] and labels[1]:
-        found = map_difference(labels[0], labels[1], stream)
+        found, limit = map_difference(labels[0], labels[1], stream), 1.0
         whole = np.ones((1, labels[0][0].num_clips))
         of_seed = [[float(map_replicator(tally)(whole)[0]) for tally in side] for side in labels]
     else:
-        found = ratio_difference(_mean_ratio(ratios[0]), _mean_ratio(ratios[1]), stream)
+        means = [_mean_ratio(side) for side in ratios]
+        found = ratio_difference(means[0], means[1], stream)
+        limit = 1.0 if all(mean.binary for mean in means) else math.inf
         of_seed = [
             [float(t.numerator.sum() / max(t.denominator.sum(), 1.0)) for t in side]
             for side in ratios
         ]
-    return _Found(found, [np.array(values) for values in of_seed], clips)
+    return _Found(found, [np.array(values) for values in of_seed], clips, limit)
 
 
 def _mean_ratio(tallies: Sequence[RatioTally]) -> RatioTally:
@@ -179,9 +185,7 @@ def _mean_ratio(tallies: Sequence[RatioTally]) -> RatioTally:
     return RatioTally(mean, tallies[0].denominator, all(tally.binary for tally in tallies))
 
 
-def _entry(
-    found: Difference, of_seed: Sequence[NDArray[np.float64]], *, clips: int
-) -> dict[str, Any]:
+def _entry(task: _Found) -> dict[str, Any]:
     """An entry whose error holds clips and seeds, each side of the interval apart.
 
     The p value is never smaller than that of the clips alone, whose test is exact where few clips
@@ -189,21 +193,22 @@ def _entry(
     """
     from scipy.special import stdtr
 
+    found, of_seed = task.difference, task.of_seed
     parts = [float(np.var(values, ddof=1)) / len(values) for values in of_seed]
     seeds = sum(parts)
     shares = sum(v * v / (len(s) - 1) for v, s in zip(parts, of_seed, strict=True))
     below, above = found.centre - found.low, found.high - found.centre
     p, low, high = found.p, found.low, found.high
     if shares > 0:
-        low = found.centre - _reach(below, seeds, shares)
-        high = found.centre + _reach(above, seeds, shares)
+        low = max(-task.limit, found.centre - _reach(below, seeds, shares))
+        high = min(task.limit, found.centre + _reach(above, seeds, shares))
         error, freedom = _with_seeds(below if found.centre > 0 else above, seeds, shares)
         p = max(p, min(1.0, 2 * float(stdtr(freedom, -abs(found.centre) / error))))
     whole = found._replace(
         low=low, high=high, error=math.sqrt(found.error**2 + seeds), p=p, test=_TEST
     )
     extra = {"clip_error": found.error, "seed_error": math.sqrt(seeds)}
-    return {**entry_of(whole, clips), **extra, "of_seed": [side.tolist() for side in of_seed]}
+    return {**entry_of(whole, task.clips), **extra, "of_seed": [side.tolist() for side in of_seed]}
 
 
 def _with_seeds(distance: float, seeds: float, shares: float) -> tuple[float, float]:

@@ -61,6 +61,8 @@ class ResultTable:
 
     columns: Sequence[str]
     rows: Sequence[Mapping[str, Any]]
+    titles: Mapping[str, str] | None = None
+    """The columns that people are shown, with what stands above them; None for all as they are."""
 
     def render(self, style: str, *, digits: int = 4) -> str:
         """The table as text with a line end at the end.
@@ -102,9 +104,10 @@ class ResultTable:
                 text = re.sub(pattern, instead, text)
             return text
 
-        rule = ["---:" if self._numeric(name) else "---" for name in self.columns]
-        lines = [[cell(name) for name in self.columns], rule]
-        lines += [[cell(row.get(name)) for name in self.columns] for row in self.rows]
+        titles = self.shown_titles()
+        rule = ["---:" if self.is_numeric(name) else "---" for name in titles]
+        lines = [[cell(title) for title in titles.values()], rule]
+        lines += [[cell(row.get(name)) for name in titles] for row in self.rows]
         return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
     def _latex(self, digits: int) -> str:
@@ -114,16 +117,27 @@ class ResultTable:
             text = _text(value, digits, "--")
             return "--" if text == "--" else "".join(_LATEX.get(sign, sign) for sign in text)
 
-        align = "".join("r" if self._numeric(name) else "l" for name in self.columns)
+        titles = self.shown_titles()
+        align = "".join("r" if self.is_numeric(name) else "l" for name in titles)
         lines = [rf"\begin{{tabular}}{{{align}}}", r"\toprule"]
-        lines.append(" & ".join(cell(name) for name in self.columns) + r" \\")
+        lines.append(" & ".join(cell(title) for title in titles.values()) + r" \\")
         lines.append(r"\midrule")
         for row in self.rows:
-            lines.append(" & ".join(cell(row.get(name)) for name in self.columns) + r" \\")
+            lines.append(" & ".join(cell(row.get(name)) for name in titles) + r" \\")
         lines += [r"\bottomrule", r"\end{tabular}"]
         return "\n".join(lines) + "\n"
 
-    def _numeric(self, name: str) -> bool:
+    def shown_titles(self) -> Mapping[str, str]:
+        """The columns that people are shown, with their titles."""
+        return self.titles or {name: name for name in self.columns}
+
+    def texts(self, digits: int) -> list[list[str]]:
+        """What stands below the titles, a list per row."""
+        names = list(self.shown_titles())
+        return [[_text(row.get(name), digits, "–") for name in names] for row in self.rows]
+
+    def is_numeric(self, name: str) -> bool:
+        """Whether a column holds numbers alone, besides what is missing."""
         values = [row.get(name) for row in self.rows if row.get(name) is not None]
         return bool(values) and all(isinstance(value, int | float) for value in values)
 
@@ -195,10 +209,15 @@ def board_table(board: Mapping[str, Any]) -> ResultTable:
     return ResultTable(columns, flat)
 
 
+def several_seeds(encoders: Mapping[str, Any]) -> bool:
+    """Whether each encoder has seeds enough to be compared over them."""
+    return all(encoder["seeds"] > 1 for encoder in encoders["measured"])
+
+
 def shown_pairs(found: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """The pairs that answer the question: encoders where each has several seeds, else runs."""
     encoders = found.get("encoders")
-    if encoders and all(encoder["seeds"] > 1 for encoder in encoders["measured"]):
+    if encoders and several_seeds(encoders):
         pairs: Sequence[Mapping[str, Any]] = encoders["pairs"]
         return pairs
     return found["pairs"]  # type: ignore[no-any-return]
@@ -225,7 +244,20 @@ def comparison_table(found: Mapping[str, Any]) -> ResultTable:
         for kind in ("tasks", "tracks")
         for name, entry in pair[kind].items()
     ]
-    return ResultTable(["run", "against", "task", *facts], rows)
+    titles = {
+        "run": "run",
+        "against": "against",
+        "task": "task",
+        "left": "run's",
+        "right": "other's",
+    }
+    titles |= {"difference": "difference", "low": "low", "high": "high", "p_corrected": "p (Holm)"}
+    titles["verdict"] = "run is"
+    if len(pairs) == 1:
+        left, right = pairs[0]["left"], pairs[0]["right"]
+        titles |= {"left": left, "right": right, "verdict": f"{left} is"}
+        del titles["run"], titles["against"]
+    return ResultTable(["run", "against", "task", *facts], rows, titles)
 
 
 def seeds_table(encoders: Mapping[str, Any]) -> ResultTable:
