@@ -6,7 +6,9 @@ import pytest
 
 from auricle.cli.app import execute
 from auricle.errors import ScoringError
+from auricle.files import write_json
 from auricle.scoring.board_csv import rank_board
+from auricle.scoring.summary import ScoredClip, missing_task, score_task
 
 DATA = Path(__file__).parent.parent / "data"
 TASKS = {"esc-50", "gtzan", "clotho"}
@@ -198,3 +200,69 @@ def test_strangers_control_characters_never_reach_the_terminal(write, capsys, fo
 def test_names_are_no_markup(write, capsys):
     assert execute(["board", "rank", str(write("team,esc-50\n[bold]x[/],.5\n"))]) == 0
     assert "[bold]x[/]" in capsys.readouterr().out
+
+
+def scored(folder, tasks, further=()):
+    """A scored run; each task has its right answers of 100, or None where it is missing."""
+
+    def entry(right):
+        clips = [ScoredClip(str(i), "a" if i < right else "b", ["a"]) for i in range(100)]
+        return score_task("accuracy", clips, expected=100)
+
+    def write(path, values):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        entries = {
+            name: missing_task("accuracy", expected=100, failure="it died")
+            if right is None
+            else entry(right)
+            for name, right in values.items()
+        }
+        write_json(path, {"tasks": entries})
+
+    write(folder / "scores.json", tasks)
+    if further:
+        write(folder / "scores" / "more.json", dict(further))
+    return folder
+
+
+def test_runs_are_ranked_with_bands(tmp_path):
+    rights = {"a": 90, "b": 88, "c": 20}
+    runs = [scored(tmp_path / name, {"esc-50": right}) for name, right in rights.items()]
+    rows = ranked(*runs)["rows"]
+    assert [(row["team"], row["rank"], row["band"]) for row in rows] == [
+        ("a", 1, [1, 2]),
+        ("b", 2, [1, 2]),
+        ("c", 3, [3, 3]),
+    ]
+    assert rows[0]["overall"] == 0.9
+
+
+def test_hidden_tasks_of_a_run_come_from_its_further_evaluations(tmp_path, write):
+    more = {"tacos": 50, "gtzan": 1}  # a public task asked further is not the run's own
+    run = scored(tmp_path / "a", {"esc-50": 90}, further=more.items())
+    rows = ranked(run, write("team,esc-50,tacos*\nB,0.5,0.7\n"))["rows"]
+    assert [(r["team"], r["public"], r["hidden"], r["band"]) for r in rows] == [
+        ("a", 0.9, 0.5, None),
+        ("B", 0.5, 0.7, None),
+    ]
+
+
+def test_a_run_that_lacks_a_task_has_no_rank(tmp_path):
+    runs = [scored(tmp_path / n, {"esc-50": 9, "gtzan": g}) for n, g in (("a", 5), ("b", None))]
+    rows = ranked(*runs)["rows"]
+    assert [(row["team"], row["rank"], row["missing"]) for row in rows] == [
+        ("a", 1, []),
+        ("b", None, ["gtzan"]),
+    ]
+
+
+def test_a_folder_without_scores_is_no_row(tmp_path):
+    with pytest.raises(ScoringError, match=r"has no scores.json. Give CSV files, or run folders"):
+        ranked(tmp_path)
+    (tmp_path / "scores.json").write_text("[1]")
+    with pytest.raises(ScoringError, match="holds no scores"):
+        ranked(tmp_path)
+    run = scored(tmp_path / "x" / "a", {"esc-50": 9})
+    other = scored(tmp_path / "y" / "a", {"esc-50": 9})
+    with pytest.raises(ScoringError, match="the team 'a' has a row already"):
+        ranked(run, other)

@@ -26,7 +26,7 @@ _JSON = typer.Option(False, "--json", help="Print one JSON object.")
 
 @app.command("rank")
 def rank_command(
-    files: list[Path] = typer.Argument(help="CSV files, one row per team."),
+    files: list[Path] = typer.Argument(help="CSV files, one row per team, or run folders."),
     table: str | None = typer.Option(
         None, "--table", metavar="FORMAT", help="Print as csv, json, markdown or latex."
     ),
@@ -46,6 +46,10 @@ def rank_command(
         Night Owls,.71,.64,.38
 
     [bold]auricle board rank scores.csv --table latex[/]
+
+    Runs know their intervals, which give bands: the places that they leave open.
+
+    [bold]auricle board rank runs/smoke/*[/]
     """
     one_format(table, as_json=as_json)
     from auricle.catalog.load import list_tasks

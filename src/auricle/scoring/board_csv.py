@@ -1,10 +1,11 @@
-"""``auricle board rank``: a CSV of scores in, the same rows ranked out.
+"""``auricle board rank``: scores in, the same rows ranked out.
 
-One row per team. Columns: ``team``; a task by its catalog name, or ending in ``*`` where it is
-hidden, with scores from 0 to 1 (empty, ``-`` or ``n/a`` where missing); ``overall``, ``public``,
-``hidden`` and ``rank`` are computed again and differences reported; all others pass through, but
-for ``band``, ``missing`` and ``scores``, whose names the result needs itself. Scores are read as
-exact decimals, so that ties are ties of what is written. They carry no intervals, so no bands.
+A CSV holds a row per team, and a scored run folder is a row by its folder's name. Columns of CSV:
+``team``; a task by its catalog name, or ending in ``*`` where it is hidden, with scores from 0 to 1
+(empty, ``-`` or ``n/a`` where missing); ``overall``, ``public``, ``hidden`` and ``rank`` are
+computed again and differences reported; all others pass through, but for ``band``, ``missing`` and
+``scores``, whose names the result needs itself. Scores are read as exact decimals, so that ties are
+ties of what is written. A CSV carries no intervals, so bands are known only where all rows are runs.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ import csv
 import difflib
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from auricle.errors import ScoringError
+from auricle.files import read_json
 from auricle.scoring.health import task_health
 from auricle.scoring.ranks import Contestant, RankedRow, TaskValue, rank_rows
 
@@ -50,7 +52,7 @@ def rank_board(paths: Sequence[Path], *, known_tasks: Collection[str]) -> dict[s
     """Read files of scores and rank their rows together.
 
     Args:
-        paths: CSV files with the same task columns.
+        paths: CSV files and run folders with the same tasks.
         known_tasks: Names of the catalog's tasks.
 
     Returns:
@@ -120,7 +122,7 @@ def read_board(paths: Sequence[Path], *, known_tasks: Collection[str]) -> BoardT
     table = BoardTable([], [], [], {}, {})
     problems: list[str] = []
     for path in paths:
-        header, rows = _read(path)
+        header, rows, runs = _read_run(path, known_tasks) if path.is_dir() else _read(path)
         hidden = [name for name in header if name.endswith("*")]
         public = [name for name in header if name in known_tasks]
         if not public and not hidden:
@@ -142,6 +144,8 @@ def read_board(paths: Sequence[Path], *, known_tasks: Collection[str]) -> BoardT
             )
         table.public[:], table.hidden[:] = public, hidden
         table.notes.extend(_suspects(path, header, known_tasks))
+        for team, values in runs.items():
+            _add(table, Contestant(team, values), str(path), problems)
         for number, row in rows:
             _add_row(table, f"{path}, row {number}", row, problems)
     if problems:
@@ -159,7 +163,45 @@ def read_board(paths: Sequence[Path], *, known_tasks: Collection[str]) -> BoardT
     return table
 
 
-def _read(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+class _Read(NamedTuple):
+    header: list[str]
+    rows: list[tuple[int, dict[str, str]]]
+    """Of a CSV, with their numbers."""
+    runs: dict[str, dict[str, TaskValue]]
+    """By team: scores with their intervals."""
+
+
+def _read_run(folder: Path, known_tasks: Collection[str]) -> _Read:
+    """A run's scores and, of its further evaluations, those of hidden tasks."""
+    path = folder / "scores.json"
+    if not path.is_file():
+        raise ScoringError(
+            f"{folder} has no scores.json. Give CSV files, or run folders that are scored: auricle "
+            "score RUN."
+        )
+    values: dict[str, TaskValue] = {}
+    for file in (path, *sorted((folder / "scores").glob("*.json"))):
+        try:
+            for name, task in read_json(file)["tasks"].items():
+                if name in known_tasks and file == path:
+                    values[name] = _task_value(task)
+                elif name not in known_tasks:
+                    values[f"{name}*"] = _task_value(task)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ScoringError(
+                f"{file} holds no scores ({error!r}). Score the run again: auricle score {folder}"
+            ) from error
+    return _Read([*values], [], {folder.resolve().name: values})
+
+
+def _task_value(task: Mapping[str, Any]) -> TaskValue:
+    if task["score"] is None or task["failure"] is not None:
+        return TaskValue(None)
+    centre = (task.get("interval") or {}).get("centre")
+    return TaskValue(float(task["score"]), task["low"], task["high"], centre)
+
+
+def _read(path: Path) -> _Read:
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, strict=True)
@@ -182,17 +224,11 @@ def _read(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
                 f"{path}, row {number} has {len(row)} fields, the header {len(header)}. Quote "
                 "fields that hold commas."
             )
-    return header, [(number, dict(zip(header, row, strict=True))) for number, row in rows]
+    return _Read(header, [(n, dict(zip(header, row, strict=True))) for n, row in rows], {})
 
 
 def _add_row(table: BoardTable, place: str, row: dict[str, str], problems: list[str]) -> None:
     team = row["team"].strip()
-    if not team:
-        problems.append(f"{place}: the team has no name")
-        return
-    if team in table.stated:
-        problems.append(f"{place}: the team '{team}' has a row already; each team needs one")
-        return
     tasks = [*table.public, *table.hidden]
     values = {}
     for task in tasks:
@@ -200,10 +236,22 @@ def _add_row(table: BoardTable, place: str, row: dict[str, str], problems: list[
             values[task] = TaskValue(_score(row[task]))
         except ValueError as error:
             problems.append(f"{place}, {task} of '{team}': {error}")
-    table.rows.append(Contestant(team, values))
-    table.stated[team] = {name: row[name].strip() for name in _COMPUTED if name in row}
-    kept = {*tasks, *_COMPUTED, *_TAKEN, "team"}
-    table.others[team] = {name: value for name, value in row.items() if name not in kept}
+    if _add(table, Contestant(team, values), place, problems):
+        table.stated[team] = {name: row[name].strip() for name in _COMPUTED if name in row}
+        kept = {*tasks, *_COMPUTED, *_TAKEN, "team"}
+        table.others[team] = {name: value for name, value in row.items() if name not in kept}
+
+
+def _add(table: BoardTable, row: Contestant, place: str, problems: list[str]) -> bool:
+    if not row.team:
+        problems.append(f"{place}: the team has no name")
+    elif row.team in table.stated:
+        problems.append(f"{place}: the team '{row.team}' has a row already; each team needs one")
+    else:
+        table.rows.append(row)
+        table.stated[row.team], table.others[row.team] = {}, {}
+        return True
+    return False
 
 
 def _score(text: str) -> Fraction | None:
