@@ -5,7 +5,7 @@ A CSV holds a row per team, and a scored run folder is a row by its folder's nam
 (empty, ``-`` or ``n/a`` where missing); ``overall``, ``public``, ``hidden`` and ``rank`` are
 computed again and differences reported; all others pass through, but for ``band``, ``missing`` and
 ``scores``, whose names the result needs itself. Scores are read as exact decimals, so that ties are
-ties of what is written. A CSV carries no intervals, so bands are known only where all rows are runs.
+ties of what is written. A CSV has no intervals, so bands are known only where all rows are runs.
 """
 
 from __future__ import annotations
