@@ -84,9 +84,42 @@ def test_an_encoder_that_cannot_be_loaded_has_no_other_verdict() -> None:
     verdicts = {check.name: check.passed for check in report.checks}
     assert verdicts.pop("load") is False
     assert set(verdicts.values()) == {None}
-    assert "could not be loaded, so this was not tried" in message(report, "one_clip")
+    for name in ("one_clip", "frozen", "eval_mode", "mask_meaning", "speed"):
+        assert "could not be loaded, so this was not tried" in message(report, name)
     assert "a_package_that_is_nowhere" in report.checks[0].quoted
     assert report.output_dim is None
+
+
+@pytest.mark.parametrize(
+    ("returned", "rule", "unseen"),
+    [
+        ("{'last_hidden_state': frames}, None", "output", ("dtype", "dimensions", "finite")),
+        ("frames.to(torch.complex64), None", "dtype", ("output", "dimensions", "mask_meaning")),
+        ("frames, mask", "mask_shape", ("mask_values", "mask_meaning")),
+    ],
+)
+def test_what_another_failure_hides_is_not_blamed_on_the_time(
+    write_encoder: Callable[..., str], returned: str, rule: str, unseen: tuple[str, ...]
+) -> None:
+    frames = "frames = torch.ones(len(audio), audio.shape[1] // 640 + 1, 4)\n"
+    path = write_encoder(f"{frames}return {returned}")
+    report = check_encoder(parse_encoder(path), time_limit_s=60)
+    for name in unseen:
+        assert message(report, name) == f"Not examined, because {rule} failed."
+    assert message(report, "eval_mode") == "It stays in eval mode."
+    assert not any("time limit" in check.message for check in report.checks)
+
+
+def test_speed_and_memory_are_not_known_where_their_batch_failed(
+    write_encoder: Callable[..., str],
+) -> None:
+    path = write_encoder(
+        "if audio.shape[1] > 400_000: raise ValueError('too long')\n"
+        "return torch.ones(len(audio), audio.shape[1] // 640 + 1, 4), None"
+    )
+    report = check_encoder(parse_encoder(path), time_limit_s=60)
+    assert message(report, "speed") == "Not examined, because training_batch failed."
+    assert message(report, "memory_longest_clip") == "Not examined, because longest_clip failed."
 
 
 @pytest.mark.parametrize("name", ["bad_hang_always", "bad_hang_at_import"])

@@ -121,8 +121,9 @@ def parameter_sums(exam: Examination) -> Sums:
 
 def check_frozen(exam: Examination, before: Sums) -> None:
     """No parameter may have changed since the encoder was loaded."""
-    if exam.starts > 1 or not exam.process.is_running:
-        exam.misses("frozen", "Not compared, because the encoder had to be started again.")
+    if exam.gave_up or exam.starts > 1 or not exam.process.is_running:
+        again = "had to be started again" if exam.starts > 1 else "ended before"
+        exam.misses("frozen", exam.gave_up or f"Not compared, because the encoder {again}.")
         return
     parameters, buffers = parameter_sums(exam)
     if exam.finding("frozen").why_missed:
@@ -150,7 +151,7 @@ def judge_standing_rules(exam: Examination) -> None:
             "set before every batch and expected to last. Do not call self.train() in forward, "
             "and let train() and eval() of your class call super().",
         )
-    elif exam.finding("output").reached:
+    elif exam.outcomes:
         exam.passes("eval_mode", "It stays in eval mode.")
     if len(exam.dtypes) > 1:
         seen = "; ".join(f"{dtype} for {where}" for dtype, where in exam.dtypes.items())

@@ -24,7 +24,7 @@ from auricle.encoder.behaviour import (
     parameter_sums,
 )
 from auricle.encoder.contract import SAMPLE_RATE
-from auricle.encoder.examination import Examination
+from auricle.encoder.examination import TOO_LATE, Examination
 from auricle.encoder.load import EncoderSpec
 from auricle.encoder.properties import TOLERANCE, Properties, measure_properties
 from auricle.encoder.rules import RULES
@@ -49,6 +49,12 @@ REQUIRED = (
 )
 MEMORY = ("memory_training_batch", "memory_longest_clip")
 OPTIONAL = ("padding_invariant", "batch_invariant", "speed", *MEMORY)
+_BEFORE = {
+    "speed": ("training_batch",),
+    "memory_training_batch": ("training_batch",),
+    "memory_longest_clip": ("longest_clip",),
+}
+"""Found while another check is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +179,18 @@ class _Checkup:
             return Check(name, False, "\n".join(finding.problems), required, finding.quoted)
         if finding.reached:
             return Check(name, True, finding.note or RULES.get(name, ""), required)
-        why = finding.why_missed or self._exam.gave_up or "Not reached within the time limit."
-        return Check(name, None, why, required)
+        return Check(name, None, finding.why_missed or self._why_missed(name), required)
+
+    def _why_missed(self, name: str) -> str:
+        """Of a check without a finding of its own: another one stood before it, or the time did."""
+        exam = self._exam
+        before = tuple(RULES) if name in RULES else _BEFORE.get(name, ())
+        failed = next((one for one in before if exam.finding(one).problems), None)
+        if failed is not None:
+            return f"Not examined, because {failed} failed."
+        missed = next((why for one in before if (why := exam.finding(one).why_missed)), None)
+        late = TOO_LATE if exam.is_late else "Not measured here."
+        return exam.gave_up or missed or late
 
     def _check_frozen(self) -> None:
         check_frozen(self._exam, self._sums)

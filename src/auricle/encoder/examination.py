@@ -25,7 +25,7 @@ from auricle.errors import EncoderContractError, EncoderError, EncoderTimeoutErr
 _SAME_ERRORS = 3
 _HANGS = 2
 _MARGIN_S = 1.0
-_TOO_LATE = "Not reached within the time limit."
+TOO_LATE = "Not reached within the time limit."
 
 
 @dataclass(slots=True)
@@ -71,6 +71,11 @@ class Examination:
     def left_s(self) -> float:
         """Seconds until the deadline."""
         return self._deadline - time.monotonic() - _MARGIN_S
+
+    @property
+    def is_late(self) -> bool:
+        """Whether no other call fits before the deadline."""
+        return self.left_s < 0.2
 
     def finding(self, name: str) -> Finding:
         """The finding of a check, made when first asked for."""
@@ -118,7 +123,7 @@ class Examination:
         """Start the encoder anew, unless there is no time or no point left."""
         self.process.close()
         if not self.gave_up and self.left_s < 1.2 * self.load_s + 1:
-            self.gave_up = _TOO_LATE
+            self.gave_up = TOO_LATE
         if self.gave_up:
             return False
         self.process.start_timeout_s = self.left_s
@@ -185,8 +190,8 @@ class Examination:
         return outcome.all_frames if outcome is not None else None
 
     def _is_ready(self, name: str) -> bool:
-        if not self.gave_up and self.left_s < 0.2:
-            self.gave_up = f"{_TOO_LATE} Give it longer with --time-limit."
+        if not self.gave_up and self.is_late:
+            self.gave_up = f"{TOO_LATE} Give it longer with --time-limit."
         if self.gave_up or (not self.process.is_running and not self.restart()):
             self.misses(name, self.gave_up)
             return False

@@ -127,8 +127,8 @@ def _judge_mask(
     outcome: Outcome, answer: dict[str, Any], process: EncoderProcess, features: Description
 ) -> bool:
     windows = outcome.windows
-    outcome.judged |= {"mask_shape", "mask_values", "mask_meaning"}
     if answer.get("mask") is None:
+        outcome.judged |= {"mask_shape", "mask_values", "mask_meaning"}
         return True
     said = describe(answer["mask"])
     if not outcome.holds(
