@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from auricle.catalog.spec import Task
 from auricle.data.clips import AudioSource, ClipTable
 from auricle.data.index import index_path, open_indexes
 from auricle.data.shards import LockedShard
+from auricle.data.tables import collect_asked_clips
 from auricle.errors import DataError
 from auricle.progress import SilentProgress
 from making import audio_bytes, locked, tone, write_tar
@@ -49,6 +51,15 @@ def test_clips_are_numbered_by_shard_then_by_place(
     assert [table.clip_id(j) for j in range(3)] == ["b/x", "a/x", "a/y"]
     assert [table.place(j) for j in range(3)] == [(0, 0), (1, 0), (1, 1)]
     assert [table.fields(j)["n"] for j in range(3)] == [2, 0, 1]
+
+
+def test_clips_of_one_key_are_not_asked(make_shard: Callable[..., LockedShard], home: Path) -> None:
+    audio = audio_bytes(tone(300, 0.1))
+    shard = make_shard([(key, "flac", audio, {"text": "x"}) for key in ("x", "y", "x")])
+    facts = {"track": "a", "domain": "sound", "prompt": "?", "metric": "accuracy"}
+    task = Task(name="pitch", test_shards=["shard.tar"], **facts)
+    with pytest.raises(DataError, match=r"Task pitch: shard/x stand in their shards more than"):
+        collect_asked_clips(task, opened(home, shard))
 
 
 def test_an_index_is_found_by_content_and_read_again(

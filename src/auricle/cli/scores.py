@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from auricle.cli.terminal import one_format, print_json
-from auricle.errors import UserError
+from auricle.errors import UserError, printable
 
 if TYPE_CHECKING:
     from auricle.metrics.result import MetricOptions
@@ -129,7 +129,7 @@ def _score_folder(path: Path, options: MetricOptions, *, table: str | None, as_j
     if unknown:
         print(f"not scored, named after no task: {len(unknown)}", file=sys.stderr)
         for line in unknown_lines(unknown):
-            print(f"  {line}", file=sys.stderr)
+            print(printable(f"  {line}"), file=sys.stderr)
     measured = [scores, *further.values()]
     failed = any(task["failure"] for each in measured for task in each["tasks"].values())
     return 3 if failed or unknown else 0

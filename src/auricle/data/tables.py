@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -11,6 +12,7 @@ from auricle.catalog.spec import Task
 from auricle.data.clips import ClipTable
 from auricle.data.index import open_indexes
 from auricle.data.mixture import prompt_at_test, texts_of
+from auricle.data.places import shown
 from auricle.data.shards import prepare_shards
 from auricle.errors import DataError
 from auricle.progress import Progress
@@ -120,6 +122,9 @@ def collect_asked_clips(task: Task, table: ClipTable, side: str = "test") -> lis
         table: Its test clips, or the training clips that are held out.
         side: Whose label field is the reference; of ``train``, clips without a readable header are
             left out, as they are in training.
+
+    Raises:
+        DataError: Clips share an id, under which their answers would be kept.
     """
     known_bad = set(task.undecodable)
     clips = []
@@ -129,4 +134,10 @@ def collect_asked_clips(task: Task, table: ClipTable, side: str = "test") -> lis
             references = tuple(texts_of(task, table, clip, side))
             prompt = prompt_at_test(task, table, clip)
             clips.append(AskedClip(clip, clip_id, prompt, references))
+    twice = [name for name, count in Counter(clip.id for clip in clips).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"Task {task.name}: {shown(twice)} stand in their shards more than once; answers are "
+            "kept by clip, so each key must be one clip's. Make these shards anew."
+        )
     return clips
