@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -311,9 +312,10 @@ def test_offline_with_data_missing_says_which_from_where_and_how(
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     expected = (
-        r"^3 shards are missing and HF_HUB_OFFLINE forbids to fetch them: x/train_0.tar.gz, "
-        r"x/train_1.tar.gz, x/test_0.tar.gz. Unset it, or bring them by hand from "
-        r"http://127.0.0.1:\d+/datasets/owner/data to xares_data/<path> or .*/main/<path>.$"
+        r"^Shards that are missing \(3\): x/train_0.tar.gz, x/train_1.tar.gz, x/test_0.tar.gz. "
+        r"Unset HF_HUB_OFFLINE, which forbids the network, or bring them by hand from "
+        r"http://127.0.0.1:\d+/datasets/owner/data to xares_data/<path> or .*/main/<path>. "
+        r"All names: auricle data list SUITE --json$"
     )
     with pytest.raises(DataError, match=expected):
         fetched(home)
@@ -335,11 +337,32 @@ def test_an_unreachable_hub_is_given_up_once_for_all_files(
     with pytest.raises(DataError, match=r"5 attempts failed, the last with: .*refused") as caught:
         fetched(home)
     assert str(caught.value).count("attempts failed") == 1
+    expected = (
+        r"HF_ENDPOINT.\nShards that are missing \(3\): x/train_0.tar.gz, .*. Give the same command "
+        r"again, which continues, or bring them by hand from http://127.0.0.1:9/datasets/owner/"
+        r"data to xares_data/<path> or .*/main/<path>. All names: auricle data list SUITE --json$"
+    )
+    assert re.search(expected, str(caught.value))
+
+
+def test_an_address_that_is_none_is_refused_before_the_first_attempt(
+    hub: LocalHub, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = task(repository=None, train_shards=["ftp://there.org/a.tar"], test_shards=[])
+    with pytest.raises(
+        DataError, match=r"ftp://there.org/a.tar cannot be fetched; expected an addr"
+    ):
+        fetched(home, other, retry_wait_s=60)
+    monkeypatch.setenv("HF_ENDPOINT", "notaurl")
+    with pytest.raises(DataError, match=r"HF_ENDPOINT is 'notaurl'; expected .*https://hugg"):
+        fetched(home, retry_wait_s=60)
 
 
 def test_a_cdn_that_fails_for_good_ends_the_whole_fetch(hub: LocalHub, home: Path) -> None:
     hub.faults[NAMES[0]] = ["503"] * 9
-    expected = r"5 attempts failed, the last with: status 503.*\n.*the same command continues"
+    expected = (
+        r"5 attempts failed, the last with: status 503.*\n.*is kept.\nShards that are missing \(3\)"
+    )
     with pytest.raises(DataError, match=expected):
         fetched(home, workers=1)
     assert hub.asked(NAMES[1]) == []

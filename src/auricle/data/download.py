@@ -216,8 +216,8 @@ def _judge(error: BaseException, what: str) -> DataError | None:
             "accept its terms on the repository's page."
         )
     if status == HTTPStatus.NOT_FOUND:
-        return DataError(f"{what}: not found on the server (404)")
-    return DataError(f"{what}: the server refuses it with status {status}")
+        return DataError(f"{what}: not found on the server (404).")
+    return DataError(f"{what}: the server refuses it with status {status}.")
 
 
 def _gave_up(what: str, error: BaseException, attempts: int) -> UnreachableError:
@@ -227,7 +227,7 @@ def _gave_up(what: str, error: BaseException, attempts: int) -> UnreachableError
     )
     return UnreachableError(
         f"{what}: {attempts} attempts failed, the last with: {seen}. Check the network, the proxy "
-        "and HF_ENDPOINT; then give the same command again: it continues"
+        "and HF_ENDPOINT."
     )
 
 

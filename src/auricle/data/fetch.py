@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from auricle.catalog.spec import Task
 from auricle.data.download import Patience, StoppedError, UnreachableError, download
 from auricle.data.hub import (
+    DEFAULT_ENDPOINT,
     RemoteFile,
     auth_headers,
     describe_files,
@@ -96,14 +97,21 @@ def fetch(
     wanted = _missing(real, home)
     arrived: dict[str, int] = {}
     if wanted:
+        _check_addresses(wanted)
         if is_offline():
-            raise DataError(_offline_text(wanted, home))
+            raise DataError(
+                _by_hand(wanted, home, "Unset HF_HUB_OFFLINE, which forbids the network")
+            )
         with shards_lock(home, progress=progress):
             patience = Patience(threading.Event(), retry_wait_s)
-            _lock_revisions(wanted, home, patience, progress)
-            jobs = _plan(_missing(real, home), home, patience)
-            _check_disk(jobs, home, workers)
-            _fetch_all(jobs, patience, workers=workers, progress=progress)
+            try:
+                _lock_revisions(wanted, home, patience, progress)
+                jobs = _plan(_missing(real, home), home, patience)
+                _check_disk(jobs, home, workers)
+                _fetch_all(jobs, patience, workers=workers, progress=progress)
+            except UnreachableError as error:
+                way = "Give the same command again, which continues"
+                raise DataError(f"{error}\n{_by_hand(_missing(real, home), home, way)}") from error
             arrived = {str(job.plain): job.file.size or 0 for job in jobs}
     return [_record(task, home, arrived) for task in real]
 
@@ -145,7 +153,26 @@ def _missing(tasks: Sequence[Task], home: Path) -> list[_Wanted]:
     return list(wanted.values())
 
 
-def _offline_text(wanted: Sequence[_Wanted], home: Path) -> str:
+def _check_addresses(wanted: Sequence[_Wanted]) -> None:
+    """What no attempt could reach is refused before the first."""
+    for one in wanted:
+        address = endpoint() if one.address is None else one.address
+        parts = urlsplit(address)
+        if parts.scheme in ("http", "https") and parts.netloc:
+            continue
+        if one.address is None:
+            raise DataError(
+                f"HF_ENDPOINT is '{address}'; expected an address such as {DEFAULT_ENDPOINT}. "
+                "Correct or unset it."
+            )
+        raise DataError(
+            f"Task {one.task.name}: {address} cannot be fetched; expected an address that starts "
+            "with https:// or http://. Correct the shard, or bring it here and name its path."
+        )
+
+
+def _by_hand(wanted: Sequence[_Wanted], home: Path, instead: str) -> str:
+    """What is missing and where it may be put, a sentence for each repository."""
     lines = []
     for repository, group in _by_repository(wanted).items():
         names = [w.address or w.place.name for w in group]
@@ -153,8 +180,8 @@ def _offline_text(wanted: Sequence[_Wanted], home: Path) -> str:
         task = group[0].task
         way = f" to {shards_by_hand(task, home)}" if repository else f" below {home / 'shards'}"
         lines.append(
-            f"{len(names)} shards are missing and HF_HUB_OFFLINE forbids to fetch them: "
-            f"{shown(names)}. Unset it, or bring them by hand from {source}{way}."
+            f"Shards that are missing ({len(names)}): {shown(names)}. {instead}, or bring them by "
+            f"hand from {source}{way}. All names: auricle data list SUITE --json"
         )
     return "\n".join(lines)
 
@@ -223,7 +250,7 @@ def _fetch_all(
 ) -> None:
     total = sum(job.file.size or 0 for job in jobs) / 1e6
     here = sum(job.part.stat().st_size for job in jobs if job.part.exists()) / 1e6
-    problems: list[str] = []
+    problems: list[DataError] = []
     pool = ThreadPoolExecutor(max(1, workers))
     try:
         with progress.stage("fetch", total, "MB", done=here) as stage:
@@ -235,7 +262,7 @@ def _fetch_all(
                 except StoppedError:
                     continue
                 except DataError as error:
-                    problems.append(str(error))
+                    problems.append(error)
     finally:
         patience.stop.set()
         pool.shutdown(cancel_futures=True)
@@ -243,10 +270,10 @@ def _fetch_all(
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
     if problems:
-        raise DataError(
-            "\n".join(f"{problem.rstrip('.')}." for problem in problems)
-            + "\nWhat has arrived is kept; the same command continues."
-        )
+        text = "\n".join(str(problem) for problem in problems)
+        if any(isinstance(problem, UnreachableError) for problem in problems):
+            raise UnreachableError(f"{text}\nWhat has arrived is kept.")
+        raise DataError(f"{text}\nWhat has arrived is kept; the same command continues.")
 
 
 def _try_one(job: _Job, patience: Patience, on_bytes: Callable[[int], None]) -> None:
@@ -280,13 +307,13 @@ def _fetch_one(job: _Job, patience: Patience, on_bytes: Callable[[int], None]) -
     if seen:
         raise DataError(
             f"{job.file.url} arrived twice with other bytes than promised ({seen}). A proxy or "
-            "mirror may change it: try without"
+            "mirror may change it: try without."
         )
     try:
         install(job.part, job.plain, source=job.file.url)
     except BadShardError as error:
         job.part.unlink(missing_ok=True)
-        raise DataError(f"{job.file.url}, as it is published, {error}") from error
+        raise DataError(f"{job.file.url}, as it is published, {error}.") from error
 
 
 def _difference(job: _Job) -> str:
