@@ -161,6 +161,18 @@ def test_without_the_data_a_plan_says_what_the_catalog_knows(
     assert not home.exists()
 
 
+def test_without_the_decoder_a_plan_says_what_the_data_tell(suite: Path, home: Path) -> None:
+    suite.write_text(suite.read_text().replace("recipe: mini", "recipe: official"))
+    chosen = ("plan", "logmel", "--suite", suite, "--set", "decoder=/nowhere/decoder")
+    plan = json.loads(auricle(*chosen, "--json", home=home).stdout)
+    rows = {record["side"]: record for record in plan["tasks"]}
+    assert (rows["train"]["clips"], rows["test"]["clips"]) == (24, 10)
+    assert plan["problem"].startswith("No tokenizer can be loaded from '/nowhere/decoder'")
+    assert plan["stages_s"] == {"fetch": None, "encode": None, "train": None, "answer": None}
+    text = auricle(*chosen, "--quiet", home=home).stdout
+    assert "What a run will cost is unknown: No tokenizer can be loaded" in text
+
+
 def test_the_hub_is_asked_for_the_sizes_of_missing_shards(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

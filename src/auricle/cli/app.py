@@ -81,6 +81,8 @@ def execute(arguments: Sequence[str]) -> int:
     Exit codes: 0 good, 2 the user's mistake, 3 the answer is no, 130 interrupted, 1 our bug.
     """
     logging.getLogger("auricle").addHandler(logging.NullHandler())
+    # Our own sentence says what could not be fetched; each attempt's line would only hide it.
+    logging.getLogger("huggingface_hub.utils._http").setLevel(logging.ERROR)
     console = PlainConsole(stderr=True, soft_wrap=True)
     try:
         code = app(list(arguments), standalone_mode=False)

@@ -30,6 +30,8 @@ def print_plan(plan: dict[str, Any]) -> None:
             ["asked further", "LALM", "test windows", "to encode", "encode", "train", "answer"],
             [*map(_further_row, plan["further"]), ["with the run itself", "", *_sums(plans)]],
         )
+    if plan["problem"]:
+        print(f"What a run will cost is unknown: {plan['problem']}")
     if any((each["features_bytes"] or 0) > each["free_bytes"] for each in plans):
         print("The features need more disk than is free: bound them with --disk-budget.")
     if missing := sum(each["missing_shards"] for each in plans):

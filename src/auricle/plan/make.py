@@ -21,6 +21,7 @@ import torch
 from auricle.catalog.recipe import MINI_DECODER
 from auricle.data.fetch import missing_bytes
 from auricle.encoder.properties import Properties
+from auricle.errors import CatalogError
 from auricle.features.batches import BatchPlan, batching_mode
 from auricle.features.encode import Features
 from auricle.features.store import FeatureStore
@@ -85,24 +86,35 @@ def make_plan(
         plan["download_from"] = None if plan["download_bytes"] is None else "hub"
         return plan
     opened = [(each, open_data(each, progress)) for each in jobs]
+    for (each, data), own_plan in zip(opened, plans, strict=True):
+        own_plan["tasks"] = describe_tasks(each, data)
+    try:
+        _calibrate(opened, plans, Limit(_MOST_UNITS, calibration_s / 3), progress)
+    except CatalogError as error:  # the decoder is not here yet
+        plan["problem"] = str(error)
+    return plan
+
+
+def _calibrate(
+    opened: list[tuple[Job, Data]], plans: list[dict[str, Any]], limit: Limit, progress: Progress
+) -> None:
+    """Complete the plans of a run, which is the first, and of its further evaluations."""
+    job = opened[0][0]
     torch.set_num_threads(job.threads)
     with LazyEncoder(job) as lazy, tempfile.TemporaryDirectory(prefix=".tmp-auricle-plan-") as name:
         progress.message("Calibrating: a few batches, training steps and answers")
-        run = find_folder(*opened[0], lazy)
         tokens = _tokens(*opened[0], Path(name))
-        limit = Limit(_MOST_UNITS, calibration_s / 3)
+        run = find_folder(*opened[0], lazy)
         known: set[str] = set()
         for (each, data), own_plan in zip(opened, plans, strict=True):
             reused = each.sides == ("test",)
             folder = Path(name) / each.suite.name
             spoken = tokens if reused or each is job else _tokens(each, data, folder)
-            own_plan["tasks"] = describe_tasks(each, data)
             found = _measure(each, data, lazy, spoken, folder=folder, known=known, limit=limit)
             own_plan.update(found)
         for (each, data), own_plan in zip(opened, plans, strict=True):
             begun = run if each.sides == ("test",) else find_folder(each, data, lazy)
             write_json(_plan_path(each, begun), own_plan)
-    return plan
 
 
 def _measure(
@@ -208,6 +220,7 @@ def _head(job: Job, tasks: list[dict[str, Any]]) -> dict[str, Any]:
         "answer_at_most_s": None,
         "answer_at_most_cpu_s": None,
         "calibration": None,
+        "problem": None,
     }
 
 
