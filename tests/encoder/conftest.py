@@ -54,8 +54,15 @@ def start(tmp_path: Path) -> Iterator[Callable[..., EncoderProcess]]:
     """Start an encoder; `loaded=True` leaves out the first window."""
     started = []
 
-    def begin(text: str, *, loaded: bool = False, arguments: Any = None, **named: Any) -> Any:
-        spec = parse_encoder(text, arguments=arguments)
+    def begin(
+        text: str,
+        *,
+        loaded: bool = False,
+        arguments: Any = None,
+        python: str | None = None,
+        **named: Any,
+    ) -> Any:
+        spec = parse_encoder(text, arguments=arguments, python=python)
         process = EncoderProcess(spec, log_path=tmp_path / "encoder.log", **named)
         started.append(process)
         if loaded:

@@ -85,6 +85,15 @@ def test_wrong_arguments_show_the_signature(child_module: Callable[[str], Module
         child_find.check_arguments(5, "int", {})
 
 
+def test_what_a_class_returns_is_not_shown(child_module: Callable[[str], ModuleType]) -> None:
+    def make(layer: int) -> None:
+        pass
+
+    child_find = child_module("child_find")
+    with pytest.raises(child_find.RefusalError, match=r"^make\(layer: int\) cannot be"):
+        child_find.check_arguments(make, "make", {})
+
+
 def test_the_mask_is_passed_where_there_is_room(
     child_module: Callable[[str], ModuleType],
 ) -> None:

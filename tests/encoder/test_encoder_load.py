@@ -40,6 +40,8 @@ def test_built_in_names_are_files_of_ours(name: str) -> None:
     assert spec.kind == "builtin"
     assert Path(spec.target).is_file()
     assert spec.name == name
+    with pytest.raises(EncoderLoadError, match=rf"^{name} is built in and takes no class. Write"):
+        parse_encoder(f"{name}:Foo")
 
 
 def test_a_model_is_named_by_owner_and_name_or_by_its_folder(folder: Path) -> None:

@@ -207,3 +207,19 @@ def test_the_example_that_wraps_a_model_gives_each_window_its_own_frames(start: 
     assert [len(frames) for frames in together] == [24, 94, 1]
     for window, frames in zip(windows, together, strict=True):
         agree(encode(process, window)[0], torch.from_numpy(frames))
+
+
+def test_a_model_that_cannot_be_fetched_is_one_sentence(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    with pytest.raises(EncoderLoadError) as caught:
+        start("hf:nobody/none")
+    assert str(caught.value).startswith("hf:nobody/none cannot be fetched (")
+    assert "hf download nobody/none), or give a folder" in str(caught.value)
+    assert caught.value.quoted == ""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "config.json").write_text('{"model_type": "whisper"}')
+    with pytest.raises(EncoderLoadError, match=r"empty cannot be loaded \(.*save_pretrained"):
+        start(str(tmp_path / "empty"))

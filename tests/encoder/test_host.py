@@ -16,6 +16,7 @@ from auricle.encoder.process import Isolation
 from auricle.errors import (
     EncoderContractError,
     EncoderCrashError,
+    EncoderLoadError,
     EncoderTimeoutError,
     OutputError,
 )
@@ -387,3 +388,22 @@ def test_a_shrunken_features_file_is_nonsense(start: Start, write_encoder: Write
     with pytest.raises((EncoderContractError, EncoderCrashError)):
         for _ in range(100):
             encode(process, WINDOW)
+
+
+@pytest.mark.parametrize("named", ["nothing_here", "nothing_here.inside", "json.inside"])
+def test_a_module_that_is_not_there_is_one_sentence(
+    start: Callable[..., EncoderProcess], named: str
+) -> None:
+    absent = "json.inside" if named.startswith("json") else "nothing_here"
+    with pytest.raises(
+        EncoderLoadError, match=f"^There is no module {absent} in the enc"
+    ) as caught:
+        start(f"{named}:Mine")
+    assert caught.value.quoted == ""
+
+
+def test_a_program_that_is_no_python_is_not_blamed_on_the_encoder(start: Start) -> None:
+    with pytest.raises(
+        EncoderCrashError, match=r"^/bin/true ended with exit code 0 while starting"
+    ):
+        start("logmel", python="/bin/true")

@@ -100,7 +100,11 @@ class Child:
         _be_repeatable(self.device, 0)
         child_import.start_recording()
         self.stage = "import"
-        module = child_import.import_encoder(request)
+        try:
+            module = child_import.import_encoder(request)
+        except ModuleNotFoundError as error:
+            child_find.check_module(error, request)
+            raise
         factory = child_find.find_class(module, request)
         name = getattr(factory, "__name__", type(factory).__name__)
         child_find.check_arguments(factory, name, request["arguments"])

@@ -48,6 +48,16 @@ def find_class(module: Any, request: dict[str, Any]) -> Any:
     )
 
 
+def check_module(error: ModuleNotFoundError, request: dict[str, Any]) -> None:
+    """The module that the user named must be there; one that it imports is its own affair."""
+    named = request["module"]
+    if named is not None and f"{named}.".startswith(f"{error.name}."):
+        raise RefusalError(
+            f"There is no module {error.name} in the encoder's environment. Check the name, start "
+            "where it can be imported, or name an interpreter that has it (--encoder-python)."
+        ) from None
+
+
 def check_arguments(factory: Any, name: str, arguments: dict[str, Any]) -> None:
     """The class must be callable with exactly these keyword arguments."""
     if not callable(factory):
@@ -56,11 +66,12 @@ def check_arguments(factory: Any, name: str, arguments: dict[str, Any]) -> None:
         signature = inspect.signature(factory)
     except (TypeError, ValueError):
         return
+    shown = str(signature).partition(" -> ")[0]
     try:
         signature.bind(**arguments)
     except TypeError as error:
         raise RefusalError(
-            f"{name}{signature} cannot be constructed with the arguments "
+            f"{name}{shown} cannot be constructed with the arguments "
             f"{json.dumps(arguments)[:500]}: {error}. Give them as JSON: "
             "--encoder-args '{\"name\": value}'."
         ) from None

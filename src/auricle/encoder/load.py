@@ -79,6 +79,8 @@ def parse_encoder(
     if text.startswith("hf:") or _is_model_folder(text):
         return _parse_model(text, given, interpreter, trust_remote_code=trust_remote_code)
     target, class_name = _split_class(text)
+    if target in BUILT_IN:
+        raise EncoderLoadError(f"{target} is built in and takes no class. Write {target} alone.")
     if target.endswith(".py"):
         path = str(_find_file(target))
         name = _short_name(Path(path).stem, class_name)

@@ -104,6 +104,8 @@ class ChildProcess:
         self, spec: EncoderSpec, *, log_path: Path, threads: int, isolation: Isolation
     ) -> None:
         self._log_path = log_path
+        self._python = spec.python
+        self._answered = False
         self._channel = Channel()
         self._audio = [MemoryFile(f"auricle-audio-{bank}") for bank in range(BANKS)]
         self.features = [MemoryFile(f"auricle-features-{bank}") for bank in range(BANKS)]
@@ -205,6 +207,7 @@ class ChildProcess:
         self._require_open()
         with self._judged(timeout_s, doing):
             answer = self._channel.receive(timeout_s=timeout_s, is_alive=self._is_alive)
+        self._answered = True
         if answer.get("ok") is True:
             return answer
         raise refusal(answer, doing)
@@ -283,8 +286,16 @@ class ChildProcess:
             time.sleep(0.01)
         died = not self._is_alive()
         self.close()
+        code = self._process.returncode
+        if self._python is not None and not self._answered and died and code >= 0:
+            return EncoderCrashError(
+                f"{self._python} ended with exit code {code} while {doing} and never answered. "
+                "Name a Python interpreter with --encoder-python; if it is one, the encoder "
+                "called exit.",
+                self.log_tail(),
+            )
         return death(
-            self._process.returncode if died else None,
+            code if died else None,
             doing=doing,
             log_path=self._log_path,
             log_tail=self.log_tail(),

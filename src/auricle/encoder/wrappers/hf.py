@@ -7,9 +7,11 @@ encoded in pieces; what the model needs as padding never becomes a frame.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from child_find import RefusalError  # type: ignore[import-not-found]  # known to the child
 from hf_families import find_family  # type: ignore[import-not-found]  # the file beside this
 
 SAMPLE_RATE = 16_000
@@ -52,9 +54,12 @@ class HuggingFaceEncoder(torch.nn.Module):
         if dtype not in _DTYPES:
             raise ValueError(f"dtype is {dtype!r}; one of {', '.join(_DTYPES)} is expected")
         source = {"revision": revision} if revision else {}
-        self.family = find_family(
-            model, source, _DTYPES[dtype], trust_remote_code=trust_remote_code
-        )
+        try:
+            self.family = find_family(
+                model, source, _DTYPES[dtype], trust_remote_code=trust_remote_code
+            )
+        except OSError as error:
+            raise RefusalError(_unreadable(model, error)) from None
         self.layer = _checked_layer(layer)
         limit = self.family.max_samples
         wanted = 30 * SAMPLE_RATE if chunk_s is None else round(chunk_s * SAMPLE_RATE)
@@ -121,6 +126,16 @@ class HuggingFaceEncoder(torch.nn.Module):
         mean = torch.stack([states[index] for index in wanted]).mean(0)
         after: torch.Tensor = self.family.after_layer(mean)
         return after
+
+
+def _unreadable(model: str, error: OSError) -> str:
+    reason = str(error).strip().partition("\n")[0].rstrip(".:")
+    if Path(model).is_dir():
+        return f"{model} cannot be loaded ({reason}). Save the model there with save_pretrained."
+    return (
+        f"hf:{model} cannot be fetched ({reason}). Bring it where there is a network (hf download "
+        f"{model}), or give a folder that holds the model."
+    )
 
 
 def _checked_layer(layer: Any) -> Any:
