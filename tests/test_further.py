@@ -211,7 +211,7 @@ def test_what_cannot_be_asked_is_refused_in_a_sentence(folder: Path) -> None:
     with pytest.raises(UserError, match="nothing to ask in One"):
         resolved(folder, suite(folder, "silent", silent))
     path = suite(folder, "hidden-b", {"Secret": secret()})
-    with pytest.raises(UserError, match="'hidden-b' is measured already"):
+    with pytest.raises(UserError, match=f"'hidden-b' is measured already, by --eval {path}. Leave"):
         resolved(folder, path, path)
     with pytest.raises(UserError, match="holds training clips out"):
         held = {"One": secret(train_shards=["train.tar"])}

@@ -69,7 +69,7 @@ class UnknownNameError(UserError):
             hint: A closing sentence, e.g. the command that lists the names.
         """
         names = sorted(known)
-        near = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=3, cutoff=0.5)
+        near = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=3, cutoff=0.6)
         near = [n for n in names if n.lower() in near]
         offer = f" Nearest: {', '.join(near)}." if near else ""
         super().__init__(f"There is no {kind} named '{name}'.{offer}{' ' + hint if hint else ''}")

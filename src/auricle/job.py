@@ -176,6 +176,12 @@ def resolve(encoder: str, suite: str, options: RunOptions) -> Job:
     recipe = with_settings(chosen.recipe, options)
     if options.workers is not None and options.workers < 0:
         raise UserError(f"--workers is {options.workers}; expected 0 or more.")
+    if options.seed is not None and options.seed < 0:
+        raise UserError(f"--seed is {options.seed}; expected 0 or more.")
+    if not options.batch_timeout_s > 0:
+        raise UserError(
+            f"--batch-timeout is {options.batch_timeout_s:g}; expected seconds above 0."
+        )
     device = choose_device(options.device)
     budget = options.encode_budget_s or (240.0 if device == "cpu" else 1200.0)
     if budget <= 0:

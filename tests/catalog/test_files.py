@@ -136,6 +136,8 @@ def test_a_name_a_path_and_a_task_are_all_opened(tmp_path: Path) -> None:
         UnknownNameError, match=r"no suite or task named 'trak-a'. Nearest: .*track"
     ):
         open_suite("trak-a")
+    with pytest.raises(UnknownNameError, match=r"named 'nosuch'. List them"):
+        open_suite("nosuch")
     with pytest.raises(CatalogError, match=r"nowhere.yaml cannot be read: No such file"):
         open_suite("nowhere.yaml")
 
@@ -145,7 +147,14 @@ def test_a_name_a_path_and_a_task_are_all_opened(tmp_path: Path) -> None:
     [
         ("a: 1\n", "is no suite: it has a. Expected 'tasks:' or 'include:'"),
         ("tasks: [esc-50]\n", "'tasks' is a list; expected 'name: weight'"),
-        ("tasks: {esc-50: 0}\n", r"'tasks.esc-50.*' is 0: expected greater than 0"),
+        (
+            "tasks: {esc-50: 0}\n",
+            r"yaml: 'tasks.esc-50' is 0: expected a number above 0, or 'shards'.$",
+        ),
+        ("tasks: {esc-50: .inf}\n", r"'tasks.esc-50' is inf: expected a number above 0"),
+        ("tasks: {esc-50: shard}\n", r"'tasks.esc-50' is 'shard': expected a number above 0"),
+        ("tasks: {esc-50: !x 1}\n", r"the tag '!x'. Tags are not read here: remove it, or put"),
+        ("tasks: {smoke: {prompt: x}}\n", "the name 'smoke' belongs to the catalog"),
         ("tasks: {esc-50: 1}\nofficial: true\n", "says 'official', which only the catalog can"),
         ("tasks: {esc-50: 1}\nname: track-a\n", "the name 'track-a' belongs to the catalog"),
         ("tasks: {esc-50: {prompt: x}}\n", "the name 'esc-50' belongs to the catalog"),
@@ -226,7 +235,14 @@ def test_an_evaluation_file_of_xares_llm_is_answered_by_the_run(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("train_data: []\n", "train_data is a list; expected 'name: value' lines"),
+        ("train_data: []\n", "train_data holds a list; expected 'name: value' lines"),
+        ("train_data:\n", "train_data holds nothing; expected 'name: value' lines"),
+        ("train_data: {1: {data: a}}\n", r"holds keys that are no text.* Put the name 1 in quotes"),
+        ("train_data: {x: {data: a, prob: 0}}\n", "every prob is 0, so nothing would be drawn"),
+        (
+            "train_data: {x: {data: a}}\nseed: -3\n",
+            "seed is -3; expected a whole number, 0 or more",
+        ),
         ("train_data: {}\nmax_step: 3\n", r"no field 'max_step' \(did you mean 'max_steps'"),
         ("train_data: {x: {keys: a}}\n", r"train_data.x: XARES-LLM has no field 'keys'"),
         ("train_data: {x: {prompt: a}}\n", "train_data.x.data is None; expected shard patterns"),
@@ -242,6 +258,13 @@ def test_an_evaluation_file_of_xares_llm_is_answered_by_the_run(tmp_path: Path) 
 def test_a_mistake_in_a_file_of_xares_llm_is_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(CatalogError, match=message):
         load_suite_file(write(tmp_path / "x.yaml", text))
+
+
+def test_yamls_own_readings_of_numbers_are_understood(tmp_path: Path) -> None:
+    both = "train_data: {x: {data: a.tar, prob: 1e-3}, y: {data: a.tar, prob: 3e-3}}\n"
+    loaded = load_suite_file(write(tmp_path / "x.yaml", f"{both}learning_rate: null\n"))
+    assert loaded.suite.shares == pytest.approx({"x": 0.25, "y": 0.75})
+    assert loaded.recipe == loaded.base
 
 
 def test_an_impossible_recipe_in_a_file_names_the_file(tmp_path: Path) -> None:

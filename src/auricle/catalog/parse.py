@@ -50,7 +50,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     value = parse_yaml(text, str(path))
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise CatalogError(
-            f"{path} holds {_kind(value)} at its top level; expected 'name: value' lines."
+            f"{path} holds {kind_of(value)} at its top level; expected 'name: value' lines."
         )
     return value
 
@@ -67,10 +67,10 @@ def parse_yaml(text: str, source: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark is not None else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise CatalogError(
-            f"{source}{where}: {problem}. Mend the YAML; indentation and a space after each colon "
-            "matter."
-        ) from error
+        hint = "Mend the YAML; indentation and a space after each colon matter."
+        if "constructor for the tag" in problem:
+            hint = "Tags are not read here: remove it, or put the text in quotes."
+        raise CatalogError(f"{source}{where}: {problem}. {hint}") from error
 
 
 def validate(model: type[Model], data: dict[str, Any], source: str) -> Model:
@@ -124,7 +124,8 @@ def _owner(model: type[BaseModel], place: tuple[Any, ...]) -> type[BaseModel] | 
     return model
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """What a YAML value is, in words."""
     return {
         list: "a list",
         str: "a text",

@@ -9,9 +9,18 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from math import inf
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from auricle.catalog.braces import expand_braces
 from auricle.errors import DataError
@@ -36,7 +45,20 @@ def _check_name(value: str) -> str:
     return value
 
 
+def _check_weight(value: Any) -> Any:
+    if value == SHARD_SHARE:
+        return value
+    try:
+        good = not isinstance(value, bool) and 0 < float(value) < inf
+    except (TypeError, ValueError):
+        good = False
+    if not good:
+        raise ValueError(f"expected a number above 0, or '{SHARD_SHARE}'")
+    return float(value)
+
+
 Name = Annotated[str, AfterValidator(_check_name)]
+Weight = Annotated[float | Literal["shards"], BeforeValidator(_check_weight)]
 
 
 class _Spec(BaseModel):
@@ -195,7 +217,7 @@ class Suite(_Spec):
     recipe: str = "official"
     steps: int | None = Field(default=None, gt=0)
     """Replaces the recipe's."""
-    tasks: dict[str, Annotated[float, Field(gt=0)] | Literal["shards"]] = {}
+    tasks: dict[str, Weight] = {}
     """Weight of each task; ``shards`` = its share of all train shards of the suite."""
     include: list[str] = []
     """Suites whose tasks come in with their own weights; ``tasks`` adds to them or replaces."""

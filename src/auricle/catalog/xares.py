@@ -6,11 +6,13 @@ Each of its fields is either honoured or named, with the reason, in ``ignored``.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from auricle.catalog.parse import kind_of
 from auricle.catalog.spec import METRICS
 from auricle.errors import CatalogError
 
@@ -95,13 +97,17 @@ def read_train_file(data: dict[str, Any], source: str) -> XaresFile:
             "train_shards": facts["data"],
             "repository": facts["repo_id"],
         }
+    if entries and not tasks:
+        raise CatalogError(f"{source}: every prob is 0, so nothing would be drawn. Correct one.")
     return XaresFile(
         tasks=tasks,
         weights=weights,
         steps=_whole(data, "max_steps", source),
         seed=_whole(data, "seed", source),
         workers=_whole(data, "num_training_workers", source),
-        settings=tuple(f"{_SETTINGS[name]}={data[name]}" for name in _SETTINGS if name in data),
+        settings=tuple(
+            f"{_SETTINGS[name]}={data[name]}" for name in _SETTINGS if data.get(name) is not None
+        ),
         ignored=tuple(ignored),
     )
 
@@ -180,7 +186,9 @@ def _data_of(entry: dict[str, Any], where: str) -> dict[str, Any]:
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise CatalogError(f"{where} is a {type(value).__name__}; expected 'name: value' lines.")
+        numbers = [key for key in value if not isinstance(key, str)] if value else []
+        hint = f" Put the name {numbers[0]!r} in quotes." if isinstance(value, dict) else ""
+        raise CatalogError(f"{where} holds {kind_of(value)}; expected 'name: value' lines.{hint}")
     return value
 
 
@@ -194,6 +202,9 @@ def _refuse_unknown(data: dict[str, Any], known: Iterable[str], where: str) -> N
 
 
 def _number(value: Any, where: str) -> float:
+    if isinstance(value, str):  # YAML reads 1e-3, which has no dot, as a text
+        with contextlib.suppress(ValueError):
+            value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
         raise CatalogError(f"{where} is {value!r}; expected a number above 0.")
     return float(value)
@@ -202,5 +213,5 @@ def _number(value: Any, where: str) -> float:
 def _whole(data: dict[str, Any], name: str, source: str) -> int | None:
     value = data.get(name)
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-        raise CatalogError(f"{source}: {name} is {value!r}; expected a whole number.")
+        raise CatalogError(f"{source}: {name} is {value!r}; expected a whole number, 0 or more.")
     return value

@@ -21,7 +21,10 @@ _QUIET = typer.Option(False, "--quiet", help="Show no progress.")
 @app.command("make")
 def make_command(
     suite: str = typer.Argument("smoke", help="A suite or task with synthetic data."),
-    workers: int | None = typer.Option(None, "--workers", help="Processes; default: all cores."),
+    workers: int | None = typer.Option(
+        None, "--workers", min=1, help="Processes; default: all cores."
+    ),
+    as_json: bool = _JSON,
     quiet: bool = _QUIET,
 ) -> None:
     """Make the shards of the synthetic tasks; 'auricle run' also does so by itself."""
@@ -41,7 +44,11 @@ def make_command(
         workers=workers or os.cpu_count() or 1,
         progress=make_progress(quiet=quiet),
     )
-    print(f"{len(synthetic)} synthetic tasks are ready below {data_home() / 'shards'}")
+    place = data_home() / "shards"
+    if as_json:
+        print_json(json.dumps({"tasks": [task.name for task in synthetic], "folder": str(place)}))
+    else:
+        print(f"synthetic tasks that are ready below {place}: {len(synthetic)}")
 
 
 @app.command("fetch")
@@ -62,8 +69,14 @@ def fetch_command(
     from auricle.data.fetch import fetch
     from auricle.files import data_home
 
+    tasks = open_suite(suite).tasks
+    if all(task.synthetic is not None for task in tasks):
+        raise UserError(
+            f"Every task of '{suite}' is synthetic, so there is nothing to fetch; "
+            f"synthetic data is made: auricle data make {suite}"
+        )
     progress = make_progress(quiet=quiet)
-    records = fetch(open_suite(suite).tasks, home=data_home(), progress=progress, workers=workers)
+    records = fetch(tasks, home=data_home(), progress=progress, workers=workers)
     if as_json:
         print_json(json.dumps({"tasks": records}))
         return
@@ -110,7 +123,8 @@ def list_command(suite: str = _SUITE, as_json: bool = _JSON) -> int:
     from auricle.data.inventory import list_data
     from auricle.files import data_home
 
-    records = list_data(open_suite(suite).tasks, home=data_home())
+    tasks = open_suite(suite).tasks
+    records = list_data(tasks, home=data_home())
     if as_json:
         print_json(json.dumps({"tasks": records}))
     else:
@@ -126,6 +140,12 @@ def list_command(suite: str = _SUITE, as_json: bool = _JSON) -> int:
             for r in records
         ]
         print_rows(["task", "side", "place", "shards", "size", "problem"], rows)
+        lacking = {r["task"] for r in records if r["missing"]}
+        kinds = {task.synthetic is not None for task in tasks if task.name in lacking}
+        for verb in [
+            verb for synthetic, verb in ((False, "fetch"), (True, "make")) if synthetic in kinds
+        ]:
+            print(f"what is missing: auricle data {verb} {suite}")
     return 3 if any(r["missing"] or r["problem"] for r in records) else 0
 
 

@@ -41,7 +41,7 @@ _TRUST_REMOTE_CODE = typer.Option(
 _PRECISION = typer.Option(None, "--precision", help="float32 (reference mode) or bf16 (fast mode).")
 _DEVICE = typer.Option("auto", "--device", help="auto, cpu, cuda, cuda:1.")
 _WORKERS = typer.Option(
-    None, "--workers", help="Threads that decode and compute; default: all cores."
+    None, "--workers", help="Threads that decode and compute; 0 = one; default: all cores."
 )
 _ENCODE_BUDGET = typer.Option(
     None, "--encode-budget", metavar="SECONDS", help="Padded audio in one encode batch."
@@ -152,7 +152,7 @@ def run_command(
     else:
         from auricle.cli.tables import print_scores
 
-        print_scores(result.scores, title=f"{result.folder.path.name} on {suite}")
+        print_scores(result.scores, title=f"{result.folder.path.name} on {result.scores['suite']}")
         _print_standing(result.scores)
         for name, scores in result.further.items():
             print_scores(scores, title=f"{result.folder.path.name} on {name}")

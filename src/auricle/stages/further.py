@@ -47,13 +47,15 @@ def resolve_evaluations(job: Job) -> list[Evaluation]:
         UserError: A suite is named twice, cannot be asked, or its tasks lack shards.
     """
     found: list[Evaluation] = []
+    by = {job.suite.name: "--suite"}
     for name in job.options.evaluations:
         loaded = open_suite(name)
-        if loaded.suite.name in [job.suite.name, *(one.name for one in found)]:
+        if loaded.suite.name in by:
             raise UserError(
-                f"--eval {name}: the suite '{loaded.suite.name}' is measured already. Leave the "
-                "option out, or give the file another name."
+                f"--eval {name}: the suite '{loaded.suite.name}' is measured already, by "
+                f"{by[loaded.suite.name]}. Leave one out, or give the file another name."
             )
+        by[loaded.suite.name] = f"--eval {name}"
         found.append(_resolve(job, loaded, name))
     return found
 

@@ -215,6 +215,7 @@ def _require_disk(
         needed = {home: features + checkpoints}
     free = {path: shutil.disk_usage(path).free for path in needed}
     if short := [path for path in needed if needed[path] > free[path]]:
+        make_folder(runs)  # a place that cannot be written is no full disk
         seen = " and ".join(f"{_size(free[path])} are free at {path}" for path in short)
         raise OutputError(
             f"The features take about {_size(features)} below {home} and the checkpoints "
