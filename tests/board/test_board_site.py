@@ -298,3 +298,46 @@ def test_a_file_that_takes_a_published_teams_name_is_warned_of(tmp_path: Path) -
     assert "<small>published</small>" in page
     assert "<small>mine.csv</small>" in page
     assert build_board(out=tmp_path / "other").warnings == ()
+
+
+def test_an_interval_has_a_column_only_where_a_table_has_one(tmp_path: Path) -> None:
+    build_board(out=tmp_path / "site", runs=[make_run(tmp_path / "run", suite="smoke")])
+    assert 'data-key="interval"' in (tmp_path / "site" / "smoke-track-a.html").read_text()
+    assert "95 % interval<" not in (tmp_path / "site" / "track-a.html").read_text()
+
+
+def test_where_nobody_is_ranked_an_entry_has_no_rank_of_nobody(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", mode="custom")
+    build_board(out=tmp_path / "site", runs=[run], published=False)
+    (page,) = (tmp_path / "site" / "entries").glob("*.html")
+    text = page.read_text()
+    assert "rank of" not in text
+    assert "in brackets" not in text
+    assert '<p class="soft">auricle 0.1.0 · 2026-05-06</p>' in text  # custom stands beside the name
+
+
+def test_what_takes_no_rank_takes_no_place_from_others(tmp_path: Path) -> None:
+    """On gtzan in 2026 THU-HSCI-2 is first with 0.9394, trans-encoder second with 0.9293."""
+    run = make_run(tmp_path / "run", mode="custom", tasks={"gtzan": task_entry(0.93)})
+    build_board(out=tmp_path / "site", runs=[run])
+    page = (tmp_path / "site" / "tasks" / "gtzan.html").read_text()
+    places = re.findall(r"<td>([(0-9)–]+)<th><a href=\"../entries/([a-z0-9-]+)\.html", page)
+    found = {slug: place for place, slug in places}
+    (mine,) = (slug for slug in found if slug.startswith("my-encoder-"))
+    assert (found["thu-hsci-2"], found[mine], found["trans-encoder"]) == ("1", "(2)", "2")
+    assert found["whisper-base"].startswith("(")
+    assert "A place in brackets is where" in page
+    assert "<td>(2)<td" in (tmp_path / "site" / "entries" / f"{mine}.html").read_text()
+
+
+def test_an_entrys_page_speaks_plainly(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    manifest = json.loads((run / "manifest.json").read_text())
+    (run / "manifest.json").write_text(json.dumps(manifest | {"stages_s": {"encode": 4.2}}))
+    results = make_results(
+        tmp_path / "r.csv", ["team", "mode", "protocol", "gtzan"], [["A", "reference", "1", "0.5"]]
+    )
+    build_board(out=tmp_path / "site", runs=[run], results=[results], published=False)
+    pages = [path.read_text() for path in (tmp_path / "site" / "entries").glob("*.html")]
+    assert any("reference mode · protocol 1</p>" in page for page in pages)
+    assert any("<dt>Time<dd>4 s" in page for page in pages)

@@ -83,13 +83,14 @@ def test_a_receipt_names_the_team_and_the_day_and_must_be_unchanged(tmp_path: Pa
     archive = tmp_path / "a.zip"
     archive.write_bytes(b"archive")
     run = make_run(tmp_path / "run")
+    locks = {"sandbox": "bwrap 0.8", "system_calls": "filtered"}
     receipt = make_receipt(
-        archive, [judged("smoke", [])], team="Night Owls", locks={"kind": "bwrap"}, environment={}
+        archive, [judged("smoke", [])], team="Night Owls", locks=locks, environment={}
     )
     (run / "receipt.json").write_text(json.dumps(receipt))
     result = read_run(run, released=False)[0].results[0]
     assert (result.entry.team, result.entry.date) == ("Night Owls", receipt["time"][:10])
-    assert ("Locks", "kind bwrap") in result.entry.facts
+    assert ("Locks", "bwrap 0.8; system calls: filtered") in result.entry.facts
     assert result.obstacle == ""
     (run / "receipt.json").write_text(json.dumps(receipt | {"team": "Others"}))
     with pytest.raises(ScoringError, match="was changed after it was written"):

@@ -13,6 +13,7 @@ from auricle.challenge.new import create_submission
 from auricle.challenge.report import check_report
 from auricle.challenge.rules import check_rules
 from auricle.challenge.submission import SubmissionError, read_submission
+from auricle.cli.app import execute
 from auricle.errors import UserError
 
 
@@ -102,3 +103,32 @@ def test_adopting_writes_the_rest_and_touches_nothing(repository: Path) -> None:
     assert "submission.yaml, encoder" not in text
     with pytest.raises(UserError, match="there already"):
         adopt_repository(repository)
+
+
+@pytest.mark.parametrize("name", ["", " ", "bad\nname"])
+def test_a_folder_needs_a_plain_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert execute(["new", name]) == 2
+    assert "the name of a new folder is expected" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_told_without_options_that_do_not_exist(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        UserError, match=r"cannot be made \(Not a directory\)\. Name a folder where"
+    ):
+        create_submission(tmp_path / "file" / "team")
+
+
+def test_what_an_adopted_repository_lacks_is_asked_for_by_its_own_field(tmp_path: Path) -> None:
+    adopt_repository(tmp_path)
+    with pytest.raises(SubmissionError) as caught:
+        read_submission(tmp_path)
+    text = str(caught.value)
+    assert "weights.source: is empty; fill it in (inside, fetched or none)." in text
+    assert "members: [] was seen; at least 1 entry is expected." in text

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from auricle.errors import ScoringError
-from auricle.files import write_text
+from auricle.files import write_json, write_text
 from auricle.runs.folder import RunFolder
 from auricle.runs.report import write_report
 from auricle.runs.report_floor import find_floor, floor_scores
@@ -109,6 +109,18 @@ def test_planned_and_actual_times_stand_side_by_side(page: str) -> None:
     assert re.search(r"encode ?60 s ?72 s", text)
     assert re.search(r"train ?2 min ?2 min", text)
     assert re.search(r"score ?not planned ?0.9 s", text)
+
+
+def test_a_plan_that_measured_nothing_has_no_column(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", tasks=["counting"])
+    write_json(folder.plan, {"stages_s": {"encode": 0.0, "train": None, "answer": None}})
+    manifest = folder.read_manifest()
+    manifest["encoder"]["text"] = "/home/someone/mine/encoder.py:MyEncoder"
+    write_json(folder.manifest, manifest)
+    page = write_report(folder, audio=silence).read_text(encoding="utf-8")
+    assert "planned" not in Tags(page).text
+    assert "encoder.py:MyEncoder" in Tags(page).text
+    assert "someone" not in page
 
 
 def test_a_path_of_the_machine_is_cut_to_its_end(page: str) -> None:

@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 
 from auricle.board.from_runs import read_run
-from auricle.board.model import NOT_RUN, Cell, Column, Entry, Found, Result
+from auricle.board.model import NOT_RUN, NOT_STATED, Cell, Column, Entry, Found, Result
 from auricle.board.names import clean_name, clean_text, hashed_slug
 from auricle.board.read_values import (
     catalog_column,
@@ -92,8 +92,8 @@ def _entry(team: str, others: Mapping[str, str], path: Path) -> Entry:
         team=clean_name(team),
         affiliation=text("affiliation"),
         kind="result",
-        mode=text("mode", "not stated"),
-        protocol=text("protocol", "not stated"),
+        mode=text("mode", NOT_STATED),
+        protocol=text("protocol", NOT_STATED),
         date=_date(text("date"), f"{path}, {clean_name(team)}"),
         facts=(("Source", f"file of results {clean_text(path.name)}"),),
         source=clean_text(path.name, limit=40),

@@ -16,6 +16,7 @@ Kind = Literal["published", "baseline", "result", "run"]
 WITHHELD = "not released yet"
 NOT_PUBLISHED = "not published"
 NOT_RUN = "not run"
+NOT_STATED = "not stated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +192,11 @@ class Table:
         """The scores on one task by entry's slug, in the order of the rows."""
         cells = ((row.entry.slug, row.cells.get(task)) for row in self.rows)
         return {slug: c.score for slug, c in cells if c is not None and c.score is not None}
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any score that ranks has an interval."""
+        return any(row.overall.low is not None for row in self.rows)
 
     @property
     def has_hidden(self) -> bool:

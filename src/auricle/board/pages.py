@@ -18,7 +18,7 @@ from auricle.board import draw
 from auricle.board.draw import Field
 from auricle.board.exports import table_csv, table_json
 from auricle.board.health import Chance, chance_of_column, describe
-from auricle.board.model import Board, Column, Entry, Row, Table, Value
+from auricle.board.model import NOT_STATED, Board, Column, Entry, Row, Table, Value
 from auricle.board.standing import places
 from auricle.catalog.spec import Task
 
@@ -29,6 +29,7 @@ _KIND_CLASS = {
     "run": Markup(" class=run"),
     "result": Markup(" class=result"),
 }
+_BRACKETS = "A place in brackets is where the score of an unranked entry would stand."
 _DOTS = {"published": "dots", "baseline": "base", "run": "own", "result": "own"}
 
 
@@ -39,7 +40,7 @@ class TableFacts:
     table: Table
     fields: dict[str, Field | None]
     chances: dict[str, Chance | None]
-    places: dict[str, dict[str, int]]
+    places: dict[str, dict[str, str]]
     """By task, then by the entry's slug."""
     spreads: dict[str, str]
     """By task, the class in ``field.css`` that holds its spread."""
@@ -52,7 +53,7 @@ class TableFacts:
             scores = table.scores(column.name)
             fields[column.name] = Field.of(list(scores.values()))
             chances[column.name] = chance_of_column(table, column)
-            found[column.name] = places(scores)
+            found[column.name] = places(table.rows, column.name)
         names = {column.name: f"F{number}-{i}" for i, column in enumerate(table.columns)}
         return cls(table, fields, chances, found, names)
 
@@ -121,7 +122,26 @@ def _entry_page(board: Board, entry: Entry, facts: Sequence[TableFacts]) -> str:
         for row in one.table.rows
         if row.entry.slug == entry.slug
     ]
-    return _render("entry.html", board, root="../", entry=entry, parts_of_entry=parts)
+    return _render(
+        "entry.html",
+        board,
+        root="../",
+        entry=entry,
+        subtitle=" · ".join(_subtitle(entry)),
+        parts_of_entry=parts,
+    )
+
+
+def _subtitle(entry: Entry) -> Iterator[str]:
+    """Who it is and how it was measured; a custom mode stands beside the name already."""
+    if entry.affiliation:
+        yield entry.affiliation
+    if entry.mode not in ("custom", NOT_STATED):
+        yield f"{entry.mode} mode" if entry.mode in ("reference", "fast") else entry.mode
+    if entry.protocol != NOT_STATED:
+        yield f"protocol {entry.protocol}" if entry.protocol[:1].isdigit() else entry.protocol
+    if entry.date:
+        yield entry.date
 
 
 def _entry_part(facts: TableFacts, row: Row) -> dict[str, object]:
@@ -130,7 +150,9 @@ def _entry_part(facts: TableFacts, row: Row) -> dict[str, object]:
     if table.has_hidden:
         means += [("public", row.public), ("hidden", row.hidden)]
     lines = Markup("").join(_entry_line(facts, row, column) for column in table.columns)
+    in_brackets = row.rank is None and any(row.entry.slug in p for p in facts.places.values())
     return {
+        "brackets": _BRACKETS if in_brackets else "",
         "table": table,
         "row": row,
         "means": means,
@@ -148,7 +170,7 @@ def _entry_line(facts: TableFacts, row: Row, column: Column) -> Markup:
         return head + Markup("<td colspan=3>{} {}\n").format(
             draw.MISSING, "" if cell.missing == "missing" else cell.missing
         )
-    place = facts.places[column.name][row.entry.slug]
+    place = facts.places[column.name].get(row.entry.slug, "–")
     return head + Markup("<td>{:.3f}<td>{}<td class={} style={}>\n").format(
         cell.score, place, name, bar
     )
@@ -215,7 +237,7 @@ def _task_part(facts: TableFacts, column: Column) -> dict[str, object]:
             '<tr{}><td>{}<th><a href="../entries/{}.html">{}</a><td>{:.3f}<td style={}>\n'
         ).format(
             _KIND_CLASS[row.entry.kind],
-            facts.places[name][row.entry.slug],
+            facts.places[name].get(row.entry.slug, "–"),
             row.entry.slug,
             row.entry.team,
             cell.score,
@@ -225,6 +247,7 @@ def _task_part(facts: TableFacts, column: Column) -> dict[str, object]:
     )
     return {
         "table": table,
+        "brackets": _BRACKETS if any("(" in each for each in facts.places[name].values()) else "",
         "figure": draw.distribution(
             list(series.items()), chance=chance.score if chance else None, label=words
         ),

@@ -64,7 +64,7 @@ def run_entry(
         notes=_safe_notes(notes if isinstance(notes, list) else [], withheld),
         declaration=_declaration(submission) if submission else None,
         reports=() if withheld else tuple(_reports(folder, slug)),
-        source=f"seed {manifest.get('seed')} · {slug[-12:]}",
+        source=f"seed {manifest.get('seed')}",
     )
 
 
@@ -87,8 +87,13 @@ def _judged(receipt: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "Judged", str(receipt["time"])[:10]
         yield "Submission", f"SHA-256 {str(receipt['archive_sha256'])[:12]}"
         locks = receipt.get("locks")
-        words = ", ".join(f"{k} {v}" for k, v in locks.items()) if isinstance(locks, dict) else ""
+        words = "; ".join(_lock_words(locks)) if isinstance(locks, dict) else ""
         yield "Locks", clean_text(words, limit=300) or "none"
+
+
+def _lock_words(locks: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in locks.items():
+        yield str(value) if name == "sandbox" else f"{name.replace('_', ' ')}: {value}"
 
 
 def _reports(folder: RunFolder, slug: str) -> Iterator[Report]:
@@ -161,11 +166,17 @@ def _facts_of(manifest: Mapping[str, Any], encoder: Mapping[str, Any]) -> Iterab
         "Precision": recipe.get("precision"),
         "Seed": manifest.get("seed"),
         "Measured on": hardware.get("gpu") or hardware.get("processor"),
-        "Time": f"{seconds / 60:.0f} min" if seconds else None,
+        "Time": _duration(seconds) if seconds else None,
     }
     for name, value in pairs.items():
         if value not in (None, ""):
             yield name, clean_text(str(value), limit=80)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _thousands(value: Any) -> str | None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from auricle.board.model import NOT_PUBLISHED, NOT_RUN, WITHHELD, Cell, Column, Result, Row, Value
 from auricle.scoring.published import standing_sentence
-from auricle.scoring.ranks import Contestant, Mean, RankedRow, TaskValue, rank_rows
+from auricle.scoring.ranks import Contestant, Mean, RankedRow, TaskValue, exact, rank_rows
 
 
 def rank_results(
@@ -64,10 +64,20 @@ def edition(results: Sequence[Result], columns: Sequence[Column]) -> frozenset[s
     return best[2] if best else frozenset(hidden)
 
 
-def places(scores: Mapping[str, float]) -> dict[str, int]:
-    """Places on one task, ties sharing the better one."""
-    rows = [Contestant(name, {"task": TaskValue(score)}) for name, score in scores.items()]
-    return {row.team: row.rank or 0 for row in rank_rows(rows, public=["task"], hidden=[])}
+def places(rows: Sequence[Row], task: str) -> dict[str, str]:
+    """Places on one task by entry's slug, ties sharing the better one.
+
+    They are counted among ranked rows alone. Another row has its place in brackets, where its score
+    would stand; without any ranked row there are none.
+    """
+    scores = {row.entry.slug: (row.cells[task].score, row.rank is not None) for row in rows}
+    ranked = [exact(score) for score, has_rank in scores.values() if has_rank and score is not None]
+    found = {}
+    for slug, (score, has_rank) in scores.items():
+        if score is not None and ranked:
+            place = 1 + sum(other > exact(score) for other in ranked)
+            found[slug] = str(place) if has_rank else f"({place})"
+    return found
 
 
 def _filled(result: Result, columns: Sequence[Column]) -> dict[str, Cell]:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from auricle.board.model import Column, Found, Result, Row, Table
+from auricle.board.model import Column, Entry, Found, Result, Row, Table
 from auricle.board.names import base_slug
 from auricle.board.standing import edition, rank_results
 from auricle.challenge.entry_names import fold_name
@@ -57,14 +57,19 @@ def _build(suite: str, track: str, found: Sequence[Found]) -> Table:
 
 
 def _tell_apart(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Mark entries of one name with where each comes from."""
-    count = Counter(fold_name(row.entry.team) for row in rows)
-    return tuple(
-        replace(row, entry=replace(row.entry, mark=row.entry.source or row.entry.kind))
-        if count[fold_name(row.entry.team)] > 1
-        else row
-        for row in rows
-    )
+    """Mark entries of one name with where each comes from, and where that is one, their hash."""
+    names = Counter(fold_name(row.entry.team) for row in rows)
+    sources = Counter((fold_name(row.entry.team), row.entry.source) for row in rows)
+
+    def marked(entry: Entry) -> Entry:
+        name = fold_name(entry.team)
+        if names[name] == 1:
+            return entry
+        if sources[name, entry.source] == 1:
+            return replace(entry, mark=entry.source)
+        return replace(entry, mark=f"{entry.source} · {entry.slug.rpartition('-')[2]}")
+
+    return tuple(replace(row, entry=marked(row.entry)) for row in rows)
 
 
 def namesakes(rows: Sequence[Row]) -> Iterator[str]:

@@ -250,10 +250,14 @@ def _judge_info(info: zipfile.ZipInfo, limits: Limits) -> Iterator[Problem]:
         yield Problem(
             Verdict.LYING_SIZE,
             f"{said} is stored, yet says {info.compress_size} packed bytes and "
-            f"{info.file_size} unpacked ones.",
+            f"{info.file_size} unpacked ones. Pack the folder again with 'auricle pack'.",
         )
     if info.is_dir() and info.file_size:
-        yield Problem(Verdict.LYING_SIZE, f"{said} is a folder, yet has {info.file_size} bytes.")
+        yield Problem(
+            Verdict.LYING_SIZE,
+            f"{said} is a folder, yet has {info.file_size} bytes. Pack the folder again with "
+            "'auricle pack'.",
+        )
     if info.file_size > limits.file_bytes:
         yield Problem(
             Verdict.TOO_LARGE,
@@ -329,7 +333,8 @@ def _unpack(archive: zipfile.ZipFile, entry: Entry, out: BinaryIO) -> Problem | 
     if written != entry.size:
         return Problem(
             Verdict.LYING_SIZE,
-            f"The entry '{shown(entry.name)}' says {entry.size} bytes and unpacks to {written}.",
+            f"The entry '{shown(entry.name)}' says {entry.size} bytes and unpacks to {written}. "
+            "Pack the folder again with 'auricle pack'.",
         )
     return None
 

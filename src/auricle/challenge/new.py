@@ -12,7 +12,7 @@ from pathlib import Path
 from auricle.challenge.report_skeleton import skeleton_pdf
 from auricle.challenge.submission import FILE_NAME
 from auricle.errors import UserError
-from auricle.files import make_folder, write_bytes, write_text
+from auricle.files import write_bytes, write_text
 
 TEMPLATE = Path(__file__).resolve().parent / "template"
 _WRAPPER = Path(__file__).resolve().parents[1] / "encoder" / "wrappers" / "hf.py"
@@ -42,7 +42,12 @@ def create_submission(folder: Path, *, source: str | None = None) -> list[Path]:
     files = {path.name: path.read_text(encoding="utf-8") for path in _template_files()}
     if source is not None:
         _fill_in(files, source)
-    make_folder(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be made ({error.strerror}). Name a folder where you may write."
+        ) from error
     written = []
     for name, text in sorted(files.items()):
         write_text(folder / name, text)

@@ -60,7 +60,7 @@ def _challenge() -> None:
 
 
 def new_command(
-    folder: Path = typer.Argument(help="A new folder."),
+    name: str = typer.Argument(metavar="FOLDER", help="A new folder."),
     source: str | None = typer.Option(None, "--from", help="hf:owner/model fills the encoder in."),
     adopt: bool = typer.Option(
         False, "--adopt", help="The folder is an existing repository: write what it lacks."
@@ -68,6 +68,9 @@ def new_command(
     as_json: bool = _JSON,
 ) -> None:
     """Start a submission: a template that passes 'check' and 'pack' as it is."""
+    if not name.strip() or not name.isprintable():
+        raise UserError(f"FOLDER is {name!r}; the name of a new folder is expected, e.g. owls.")
+    folder = Path(name)
     if adopt:
         from auricle.challenge.adopt import adopt_repository
 

@@ -62,7 +62,7 @@ def making_facts(run: RunFacts) -> list[Facts]:
 def _encoder_rows(
     encoder: Mapping[str, Any], batches: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
-    yield "given as", str(encoder.get("text", encoder.get("name", "")))
+    yield "given as", _given(str(encoder.get("text", encoder.get("name", ""))))
     if encoder.get("class_name"):
         yield "class", str(encoder["class_name"])
     if encoder.get("arguments"):
@@ -90,6 +90,11 @@ def _encoder_rows(
         yield "files", f"and {len(files) - _SHOWN_FILES} more in manifest.json"
     for name, version in (encoder.get("packages") or {}).items():
         yield "package", f"{name} {version}"
+
+
+def _given(text: str) -> str:
+    """ENCODER as it was typed, a path by its last part: the rest may name its owner."""
+    return text if text.startswith("hf:") else text.rstrip("/\\").replace("\\", "/").split("/")[-1]
 
 
 def _end_of(path: str) -> str:
@@ -128,6 +133,8 @@ def stage_times(run: RunFacts) -> list[StageTime]:
     """Planned and actual wall time per stage, in the order of the work, with the sum."""
     actual = _seconds(run.manifest.get("stages_s"))
     planned = _seconds(run.plan.get("stages_s"))
+    if not any(planned.values()):  # too short a run for a calibration
+        planned = {}
     names = [*(n for n in _STAGES if n in actual or n in planned)]
     names += [n for n in [*actual, *planned] if n not in names]
     rows = [StageTime(n, planned.get(n), actual.get(n)) for n in dict.fromkeys(names)]

@@ -58,6 +58,7 @@
       row.hidden = !words.every((word) => text.includes(word)) || state.kinds.has(row.dataset.kind);
       shown += !row.hidden;
     }
+    document.getElementById("none").hidden = shown > 0;
     return shown;
   }
 
@@ -164,6 +165,11 @@
   document.getElementById("reset").addEventListener("click", () => {
     Object.assign(state, { sort: "rank", dir: "ascending", q: "", domain: "", without: new Set(), kinds: new Set() });
     draw();
+  });
+  document.querySelector("#none button").addEventListener("click", () => {
+    Object.assign(state, { q: "", kinds: new Set() });
+    draw();
+    search.focus();
   });
   const columns = document.getElementById("columns");
   columns.addEventListener("keydown", (event) => {
