@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from auricle.catalog.recipe import Recipe
 from auricle.data.clips import ClipTable, Window
 from auricle.errors import DataError, EncoderError, OutputError, UserError
 from auricle.features.store import STORED, FeatureStore
-from auricle.files import make_folder
+from auricle.files import TEMPORARY_PREFIX, make_folder, write_failure
 from auricle.job import Data, Job, open_data
 from auricle.lalm.model import require_decoder
 from auricle.lalm.train import checkpoints_bytes
@@ -215,7 +216,7 @@ def _require_disk(
         needed = {home: features + checkpoints}
     free = {path: shutil.disk_usage(path).free for path in needed}
     if short := [path for path in needed if needed[path] > free[path]]:
-        make_folder(runs)  # a place that cannot be written is no full disk
+        _require_writable(there, runs)
         seen = " and ".join(f"{_size(free[path])} are free at {path}" for path in short)
         raise OutputError(
             f"The features take about {_size(features)} below {home} and the checkpoints "
@@ -223,6 +224,15 @@ def _require_disk(
             "--disk-budget for the features, to work in spans, or choose another disk with "
             "AURICLE_HOME or --out."
         )
+
+
+def _require_writable(there: Path, runs: Path) -> None:
+    """A place that cannot be written, such as /proc, is no full disk."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=there):
+            pass
+    except OSError as error:
+        raise write_failure(runs, error) from error
 
 
 def _size(count: float) -> str:
