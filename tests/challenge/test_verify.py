@@ -68,6 +68,18 @@ def test_a_team_that_is_not_registered_is_refused_before_its_code_runs(
         examine(zipped(team), teams=tmp_path / "gone.json")
 
 
+def test_a_crash_is_quoted_without_this_machines_folders(team: Path, data_here: Path) -> None:
+    code = (team / "encoder.py").read_text()
+    crash = code.replace("super().__init__()", "super().__init__()\n        1 / 0", 1)
+    (team / "encoder.py").write_text(crash)
+    found = {stage.name: stage for stage in examine(zipped(team)).stages}["environment"]
+    assert found.verdict is Verdict.ENVIRONMENT_FAILED
+    assert 'File "encoder.py", line' in found.message
+    assert 'File "auricle/encoder/child.py", line' in found.message
+    assert "ZeroDivisionError" in found.message
+    assert 'File "/' not in found.message
+
+
 def test_a_folder_is_told_how_it_becomes_a_zip(team: Path) -> None:
     with pytest.raises(UserError, match="is a folder; a ZIP is expected: auricle pack"):
         examine(team)

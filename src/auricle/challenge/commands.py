@@ -20,7 +20,7 @@ from auricle.challenge.environment import Environment
 from auricle.challenge.processes import Bounds, Outcome, clean_environment, run_bounded
 from auricle.challenge.rules import CARD_BYTES
 from auricle.challenge.submission import Submission
-from auricle.challenge.verdicts import Problem, Verdict, shown
+from auricle.challenge.verdicts import Problem, Verdict, told
 from auricle.errors import UserError
 from auricle.files import data_home, make_folder
 from auricle.sandbox.policy import GIBI, Policy
@@ -41,7 +41,6 @@ VERDICT_OF_ERROR = {
     "TrainingError": Verdict.RUN_FAILED,
 }
 """What the names of auricle's errors mean for a submission; every other one is not its fault."""
-_OWN = (Path(__file__).resolve().parents[1].parent, Path(sys.prefix), Path(sys.base_prefix))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +53,11 @@ class Workplace:
     def submission(self) -> Path:
         """The unpacked submission."""
         return self.folder / "submission"
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Folders that a team is told nothing of, inner ones first."""
+        return self.submission, self.environment, self.folder
 
     @property
     def environment(self) -> Path:
@@ -159,14 +163,6 @@ def parse_answer(outcome: Outcome) -> dict[str, Any] | None:
     return answer if isinstance(answer, dict) else None
 
 
-def told(text: str, workplace: Workplace, *, lines: int = 30, width: int = 400) -> str:
-    """A command's text for a team: plain, not too long, without this machine's folders."""
-    places = (workplace.submission, workplace.environment, workplace.folder, *_OWN)
-    for place in places:
-        text = text.replace(f"{place}/", "")
-    return "\n".join(shown(line, width) for line in text.splitlines()[:lines])
-
-
 def explain_failure(outcome: Outcome, lock: Lock, workplace: Workplace, *, what: str) -> Problem:
     """Why a command gave no good answer, as one typed problem of the submission.
 
@@ -198,7 +194,7 @@ def explain_failure(outcome: Outcome, lock: Lock, workplace: Workplace, *, what:
         )
     if _TIMED_OUT.search(text):
         verdict = Verdict.TIME_LIMIT
-    return Problem(verdict, f"During {what}: {told(text, workplace)}")
+    return Problem(verdict, f"During {what}: {told(text, *workplace.places)}")
 
 
 def error_of(outcome: Outcome) -> tuple[str, str]:

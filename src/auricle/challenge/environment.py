@@ -27,7 +27,7 @@ from typing import Any
 
 from auricle.challenge.processes import Bounds, Outcome, clean_environment, run_bounded
 from auricle.challenge.submission import Submission
-from auricle.challenge.verdicts import Problem, Verdict, shown
+from auricle.challenge.verdicts import Problem, Verdict, shown, told
 from auricle.files import make_folder, sha256_file, sha256_json
 from auricle.sandbox.policy import GIBI, Policy, own_python_paths, package_folders
 from auricle.sandbox.wrap import Lock, Locks
@@ -118,12 +118,12 @@ def build_environment(
             words += ["--disable-pip-version-check", "-r", "requirements.txt"]
             bounds = Bounds(limits.install_s, into, limits.disk_bytes)
             done = _locked(environment, lock, words, bounds=bounds, place=(folder, logs, "install"))
-            _judge(done, lock, "requirements.txt could not be installed")
+            _judge(done, lock, "requirements.txt could not be installed", (folder, into))
         order = _construction(submission, folder)
         words = [str(_CONSTRUCT), str(ENCODER_ROOM), json.dumps(order)]
         bounds = Bounds(limits.construct_s, into, limits.disk_bytes)
         done = _locked(environment, lock, words, bounds=bounds, place=(folder, logs, "construct"))
-        _judge(done, lock, f"{submission.encoder} could not be constructed")
+        _judge(done, lock, f"{submission.encoder} could not be constructed", (folder, into))
     shutil.rmtree(into / "build", ignore_errors=True)
     return replace(environment, num_parameters=_count_parameters(done))
 
@@ -159,10 +159,10 @@ def _locked(
     )
 
 
-def _judge(done: Outcome, lock: Lock, what: str) -> None:
+def _judge(done: Outcome, lock: Lock, what: str, places: tuple[Path, ...]) -> None:
     if done.stopped is None and done.code == 0:
         return
-    tail = "\n".join(shown(line, 300) for line in done.tail().splitlines())
+    tail = told(done.tail(), *places, width=300)
     if done.stopped is Verdict.TIME_LIMIT:
         problem = Problem(done.stopped, f"{what}: it did not end within {done.wall_s:.0f} s.")
     elif done.stopped is not None:

@@ -17,7 +17,6 @@ from auricle.challenge.commands import (
     explain_failure,
     parse_answer,
     run_auricle,
-    told,
 )
 from auricle.challenge.environment import (
     Environment,
@@ -29,7 +28,7 @@ from auricle.challenge.environment import (
 from auricle.challenge.processes import Bounds
 from auricle.challenge.rules import CARD_BYTES, check_parameters
 from auricle.challenge.submission import Submission
-from auricle.challenge.verdicts import Problem, Stage, Verdict, judged, shown
+from auricle.challenge.verdicts import Problem, Stage, Verdict, judged, shown, told
 from auricle.errors import UserError
 from auricle.sandbox.policy import GIBI
 from auricle.sandbox.wrap import Locks
@@ -131,7 +130,8 @@ class Trial:
             if not check.get("required", True) or check.get("passed") is True:
                 continue
             name, message = shown(str(check.get("name")), 60), str(check.get("message"))
-            text = told(message, self.workplace, lines=40, width=600)
+            quoted = str(check.get("quoted") or "")
+            text = told(f"{message}\n{quoted}".strip(), *self.workplace.places)
             verdict = (
                 Verdict.CONTRACT_BROKEN if check.get("passed") is False else Verdict.TIME_LIMIT
             )

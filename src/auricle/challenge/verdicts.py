@@ -6,8 +6,10 @@ to do. Verdicts may be added and are never renamed, because receipts keep them.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 
 class Verdict(StrEnum):
@@ -118,3 +120,20 @@ def shown(text: str, limit: int = 120) -> str:
     """A stranger's text for a sentence: no control or direction characters, not too long."""
     safe = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[: limit + 1])
     return safe if len(text) <= limit else f"{safe[:limit]}..."
+
+
+_OWN = (Path(__file__).resolve().parents[2], Path(sys.prefix), Path(sys.base_prefix))
+
+
+def told(text: str, *places: Path, lines: int = 40, width: int = 600) -> str:
+    """A command's text for a team: plain, not too long, without this machine's folders.
+
+    Args:
+        text: What it said.
+        places: Folders of the examination, inner ones first; auricle's own are known.
+        lines: At most so many.
+        width: Characters of a line.
+    """
+    for place in (*places, *_OWN):
+        text = text.replace(f"{place}/", "")
+    return "\n".join(shown(line, width) for line in text.splitlines()[:lines])
