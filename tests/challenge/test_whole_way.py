@@ -104,6 +104,8 @@ def test_from_the_template_to_the_board(tmp_path: Path, shared_home: Path) -> No
         assert str(tmp_path) not in text
         assert "auricle-verify" not in text
     assert not list(tmp_path.glob(".judging-*"))
+    # Within what a run may fill, so that no large suite becomes the encoder's fault.
+    assert 0 < json.loads((judged / "plan.json").read_text())["disk_budget"] < 50 << 30
 
     site = tmp_path / "site"
     auricle("board", "build", "--run", judged, "--no-published", "--out", site, home=shared_home)

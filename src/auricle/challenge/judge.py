@@ -32,6 +32,8 @@ from auricle.progress import Progress, SilentProgress
 from auricle.runs.folder import RunFolder
 
 RECEIPT = "receipt.json"
+FEATURES_PART = 0.6
+"""Of the disk that a run may fill: an official suite's features are more than all of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +109,8 @@ def judge(archive: Path, *, options: JudgeOptions, progress: Progress | None = N
         found = examination.result()
         if not found.accepted or examination.trial is None or found.submission is None:
             return Judgement(tuple(found.stages), found.receipt, None, None)
-        words = ["--seed", str(options.seed), *evals]
+        budget = int(options.verify.settings.disk_bytes * FEATURES_PART)
+        words = ["--seed", str(options.seed), "--disk-budget", str(budget), *evals]
         words += [word for each in options.settings for word in ("--set", each)]
         scratch = _scratch(out, found.receipt["archive_sha256"])
         progress.message(f"how far the run is: {scratch.logs / 'judged.err'}")
