@@ -59,8 +59,6 @@ class Child:
             request = json.loads(self._read(_LENGTH.unpack(self._read(_LENGTH.size))[0]))
             try:
                 answer = {"ok": True, **orders[request["op"]](request)}
-            except child_find.RefusalError as refusal:
-                answer = {"ok": False, "stage": self.stage, "kind": "load", "text": str(refusal)}
             except BaseException as error:  # SystemExit too: the encoder must not end us unheard
                 answer = {"ok": False, "stage": self.stage, **_describe(error)}
             if answer.get("kind") == "memory":
@@ -205,6 +203,8 @@ def _be_repeatable(device: Any, seed: int) -> None:
 
 
 def _describe(error: BaseException) -> dict[str, str]:
+    if getattr(error, "says_all", False):
+        return {"kind": "load", "text": _short(str(error))}
     memory = isinstance(error, MemoryError) or any(
         sign in str(error) for sign in ("out of memory", "can't allocate memory")
     )

@@ -10,6 +10,8 @@ from typing import Any
 class RefusalError(Exception):
     """Why the encoder cannot be loaded: a sentence for the user instead of a traceback."""
 
+    says_all = True
+
 
 def find_class(module: Any, request: dict[str, Any]) -> Any:
     """The class that is meant: the named one, or the only one whose name ends in 'Encoder'.

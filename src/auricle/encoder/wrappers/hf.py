@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from child_find import RefusalError  # type: ignore[import-not-found]  # known to the child
 from hf_families import find_family  # type: ignore[import-not-found]  # the file beside this
 
 SAMPLE_RATE = 16_000
@@ -24,6 +23,12 @@ class _Piece(NamedTuple):
     row: int
     start: int
     samples: torch.Tensor
+
+
+class ModelNotThereError(OSError):
+    """The model's files cannot be had; its text says all, so no traceback is shown with it."""
+
+    says_all = True
 
 
 class HuggingFaceEncoder(torch.nn.Module):
@@ -59,7 +64,7 @@ class HuggingFaceEncoder(torch.nn.Module):
                 model, source, _DTYPES[dtype], trust_remote_code=trust_remote_code
             )
         except OSError as error:
-            raise RefusalError(_unreadable(model, error)) from None
+            raise ModelNotThereError(_unreadable(model, error)) from None
         self.layer = _checked_layer(layer)
         limit = self.family.max_samples
         wanted = 30 * SAMPLE_RATE if chunk_s is None else round(chunk_s * SAMPLE_RATE)
