@@ -94,9 +94,12 @@ def test_a_setting_that_does_not_exist_is_the_organisers(tmp_path: Path) -> None
         judge(tmp_path / "team.zip", options=replace(options(tmp_path), settings=("train.step=2",)))
 
 
+# A shell's background jobs ignore the interrupt, and so would what they start.
 JUDGE = """
+import signal
 import sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, str(Path(sys.argv[1])))
 from test_judge import judge, options
 folder = Path(sys.argv[2])
