@@ -1,4 +1,4 @@
-"""What long work tells about itself; the command line decides how it looks.
+"""What long work tells about itself, and how times and sizes are said; the command line shows it.
 
 Work reports to a `Progress`; the default one is silent, so the library prints nothing (law 8).
 """
@@ -6,6 +6,7 @@ Work reports to a `Progress`; the default one is silent, so the library prints n
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -56,3 +57,26 @@ class SilentProgress:
 
     def warn(self, text: str) -> None:
         """Drop the line."""
+
+
+def duration_text(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if not math.isfinite(seconds):
+        return "unknown"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{seconds / 3600:.1f} h"
+
+
+def bytes_text(size: float | None) -> str:
+    """Bytes in decimal units."""
+    if size is None:
+        return "unknown"
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"

@@ -340,4 +340,4 @@ def test_an_entrys_page_speaks_plainly(tmp_path: Path) -> None:
     build_board(out=tmp_path / "site", runs=[run], results=[results], published=False)
     pages = [path.read_text() for path in (tmp_path / "site" / "entries").glob("*.html")]
     assert any("reference mode · protocol 1</p>" in page for page in pages)
-    assert any("<dt>Time<dd>4 s" in page for page in pages)
+    assert any("<dt>Time<dd>4.2 s" in page for page in pages)

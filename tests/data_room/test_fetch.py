@@ -380,7 +380,7 @@ def test_a_disk_that_is_too_small_is_noticed_before_anything_is_fetched(
     hub: LocalHub, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 9))
-    with pytest.raises(OutputError, match=r"3 shards needs about 0.\d MB .* 0.0 MB are free"):
+    with pytest.raises(OutputError, match=r"3 shards needs about \d+\.\d kB .* 9 B are free"):
         fetched(home)
     assert hub.asked(NAMES[0]) == []
 

@@ -12,10 +12,11 @@ import pytest
 
 from auricle.errors import ScoringError
 from auricle.files import write_json, write_text
+from auricle.progress import duration_text
 from auricle.runs.folder import RunFolder
 from auricle.runs.report import write_report
 from auricle.runs.report_floor import find_floor, floor_scores
-from auricle.runs.report_page import duration_text, score_text, visible
+from auricle.runs.report_page import score_text, visible
 from report_material import HOSTILE, KINDS, hum, make_run, silence
 
 

@@ -18,6 +18,7 @@ from auricle.board.read_values import is_hidden, read_object
 from auricle.challenge.receipt import is_unchanged
 from auricle.challenge.submission import FILE_NAME, ORGANISERS_SET, Submission, read_submission
 from auricle.errors import ScoringError
+from auricle.progress import duration_text
 from auricle.runs.folder import RunFolder, run_hash
 
 RECEIPT = "receipt.json"
@@ -166,17 +167,11 @@ def _facts_of(manifest: Mapping[str, Any], encoder: Mapping[str, Any]) -> Iterab
         "Precision": recipe.get("precision"),
         "Seed": manifest.get("seed"),
         "Measured on": hardware.get("gpu") or hardware.get("processor"),
-        "Time": _duration(seconds) if seconds else None,
+        "Time": duration_text(seconds) if seconds else None,
     }
     for name, value in pairs.items():
         if value not in (None, ""):
             yield name, clean_text(str(value), limit=80)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _thousands(value: Any) -> str | None:

@@ -10,6 +10,7 @@ import typer
 
 from auricle.cli.terminal import make_progress, print_json
 from auricle.errors import UserError
+from auricle.progress import bytes_text
 
 app = typer.Typer(no_args_is_help=True, help="Make, fetch, verify, list and import data.")
 
@@ -81,7 +82,13 @@ def fetch_command(
         print_json(json.dumps({"tasks": records}))
         return
     rows = [
-        [r["task"], str(r["commit"])[:12], str(r["shards"]), str(r["fetched"]), size(r["bytes"])]
+        [
+            r["task"],
+            str(r["commit"])[:12],
+            str(r["shards"]),
+            str(r["fetched"]),
+            bytes_text(r["bytes"]),
+        ]
         for r in records
     ]
     print_rows(["task", "commit", "shards", "fetched", "downloaded"], rows)
@@ -134,7 +141,7 @@ def list_command(suite: str = _SUITE, as_json: bool = _JSON) -> int:
                 r["side"],
                 r["place"] or "-",
                 f"{r['present']}/{r['shards']}",
-                size(r["bytes"]),
+                bytes_text(r["bytes"]),
                 r["problem"] or "",
             ]
             for r in records
@@ -221,15 +228,3 @@ def import_command(
         more = f" and {count - 3} more" if count > 3 else ""
         print(f"audio files that are not in the table ({count}): {shown}{more}")
     print(f"next: auricle run ENCODER --suite {made['file']}")
-
-
-def size(count: int | None) -> str:
-    """Bytes as a person reads them."""
-    if count is None:
-        return "unknown"
-    number = float(count)
-    for unit in ("B", "KB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.2f} TB"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from auricle.cli.data import size
 from auricle.cli.tables import print_rows
-from auricle.cli.terminal import duration
+from auricle.progress import bytes_text, duration_text
 
 UNKNOWN = "unknown"
 
@@ -73,7 +72,7 @@ def _task_row(record: dict[str, Any]) -> list[str]:
         clips += " (catalog)"
     hours = UNKNOWN if record["hours"] is None else f"{record['hours']:.2f}"
     shards = f"{record['present']}/{record['shards']}"
-    return [record["task"], record["side"], clips, hours, shards, size(record["bytes"])]
+    return [record["task"], record["side"], clips, hours, shards, bytes_text(record["bytes"])]
 
 
 def _amount_rows(plan: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -85,18 +84,18 @@ def _amount_rows(plan: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     missing = sum(each["missing_shards"] for each in [plan, *plan["further"]])
     shards = f"{missing} shards" if missing else ""
     source = f"{shards}, as the hub says" if plan["download_from"] else shards
-    yield "download", size(plan["download_bytes"]), source
-    yield "shards on disk", size(plan["shards_bytes"]), ""
+    yield "download", bytes_text(plan["download_bytes"]), source
+    yield "shards on disk", bytes_text(plan["shards_bytes"]), ""
     budget = plan["disk_budget"]
-    within = "all at once" if budget is None else f"of a budget of {size(round(budget))}"
-    yield "features on disk", size(plan["features_bytes"]), f"estimate, {within}"
-    yield "checkpoints on disk", size(plan["checkpoints_bytes"]), "in the run's folder"
-    yield "free in the data home", size(plan["free_bytes"]), ""
+    within = "all at once" if budget is None else f"of a budget of {bytes_text(budget)}"
+    yield "features on disk", bytes_text(plan["features_bytes"]), f"estimate, {within}"
+    yield "checkpoints on disk", bytes_text(plan["checkpoints_bytes"]), "in the run's folder"
+    yield "free in the data home", bytes_text(plan["free_bytes"]), ""
     yield "spans of the training", _count(plan["spans"]), ""
     memory = plan["memory"]
     for name in ("encoder", "train", "answer"):
-        card = f"estimate, of {size(memory['card_bytes'])}"
-        yield f"GPU memory: {name}", size(memory[f"{name}_bytes"]), card
+        card = f"estimate, of {bytes_text(memory['card_bytes'])}"
+        yield f"GPU memory: {name}", bytes_text(memory[f"{name}_bytes"]), card
 
 
 def _stage_rows(plan: dict[str, Any]) -> Iterator[list[str]]:
@@ -120,4 +119,4 @@ def _hours(value: float | None) -> str:
 
 
 def _time(seconds: float | None) -> str:
-    return UNKNOWN if seconds is None else duration(seconds)
+    return UNKNOWN if seconds is None else duration_text(seconds)

@@ -9,8 +9,9 @@ from typing import Any
 
 import typer
 
-from auricle.cli.terminal import duration, log_to, make_progress, print_json
+from auricle.cli.terminal import log_to, make_progress, print_json
 from auricle.errors import UserError
+from auricle.progress import duration_text
 
 _ENCODER = typer.Argument(
     help="file.py, file.py:Class, package.module:Class, hf:owner/model, a folder with a submission "
@@ -156,7 +157,7 @@ def run_command(
         _print_standing(result.scores)
         for name, scores in result.further.items():
             print_scores(scores, title=f"{result.folder.path.name} on {name}")
-        print(f"run: {result.folder.path}   ({duration(time.monotonic() - started)})")
+        print(f"run: {result.folder.path}   ({duration_text(time.monotonic() - started)})")
         print(f"page: {result.folder.report}")
     measured = [result.scores, *result.further.values()]
     failed = any(task["failure"] for scores in measured for task in scores["tasks"].values())

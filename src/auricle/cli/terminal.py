@@ -27,7 +27,7 @@ from rich.text import Text
 
 from auricle.errors import UserError, printable
 from auricle.files import make_folder
-from auricle.progress import SilentProgress, Stage
+from auricle.progress import SilentProgress, Stage, duration_text
 
 _PLAIN_EVERY_S = 15.0
 _SILENT_FOR_S = 2.0
@@ -145,7 +145,7 @@ class _PlainStage:
             note = self.last_note and f", {self.last_note}"
             self._progress._line(
                 f"{self._name}: {self._done:.0f} of {self._total:.0f} {self._unit}, "
-                f"{duration(left)} left{note}"
+                f"{duration_text(left)} left{note}"
             )
 
     def note(self, text: str) -> None:
@@ -179,14 +179,6 @@ class _LogFile(logging.FileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         pass
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{seconds / 3600:.1f} h"
 
 
 def one_format(table: str | None, *, as_json: bool) -> None:

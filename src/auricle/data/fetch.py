@@ -41,7 +41,7 @@ from auricle.data.shards import shards_by_hand, shards_lock
 from auricle.data.unpack import BadShardError, install
 from auricle.errors import DataError, OutputError
 from auricle.files import make_folder, sha256_file
-from auricle.progress import Progress, Stage
+from auricle.progress import Progress, Stage, bytes_text
 
 SIDES = ("train", "test")
 _DOWNLOADS = ".download"
@@ -240,8 +240,8 @@ def _check_disk(jobs: Sequence[_Job], home: Path, workers: int) -> None:
     free = shutil.disk_usage(make_folder(home)).free
     if needed > free:
         raise OutputError(
-            f"Fetching {len(jobs)} shards needs about {needed / 1e6:,.1f} MB below {home}, and "
-            f"{free / 1e6:,.1f} MB are free. Free some space, or set AURICLE_HOME to another disk."
+            f"Fetching {len(jobs)} shards needs about {bytes_text(needed)} below {home}, and "
+            f"{bytes_text(free)} are free. Free some space, or set AURICLE_HOME to another disk."
         )
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from auricle.progress import bytes_text
 from auricle.runs.report_facts import RunFacts, number
-from auricle.runs.report_page import bytes_text
 
 _SHOWN_FILES = 30
 _STAGES = ("make", "fetch", "encode", "train", "answer", "score")

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 import re
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+
+from auricle.progress import duration_text
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"} | {
@@ -99,27 +100,6 @@ def _source(name: str) -> str:
 def score_text(value: float | None) -> str:
     """A score with three decimals; missing is a word, never a zero."""
     return "missing" if value is None else f"{value:.3f}".replace("-", "−")
-
-
-def duration_text(seconds: float) -> str:
-    """Seconds as a person says them."""
-    if not math.isfinite(seconds):
-        return "unknown"
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{seconds / 3600:.1f} h"
-
-
-def bytes_text(size: float) -> str:
-    """Bytes in decimal units."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
 
 
 def breakable(text: str) -> Markup:

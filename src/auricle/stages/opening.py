@@ -24,7 +24,7 @@ from auricle.job import Data, Job, open_data
 from auricle.lalm.model import require_decoder
 from auricle.lalm.train import checkpoints_bytes
 from auricle.metrics.caption_models import load_caption_models
-from auricle.progress import Progress
+from auricle.progress import Progress, bytes_text
 from auricle.runs.folder import RunFolder
 from auricle.runs.manifest import asked_side, record_note
 from auricle.stages.process import LazyEncoder, find_folder
@@ -82,11 +82,8 @@ def open_run(
         lines = [
             str(p) + (f"\n{p.quoted}" if isinstance(p, EncoderError) else "") for p in problems
         ]
-        kinds = {type(problem) for problem in problems}
-        kind = kinds.pop() if len(kinds) == 1 else UserError
-        kind = (
-            EncoderError if kinds and all(isinstance(p, EncoderError) for p in problems) else kind
-        )
+        kinds = (type(problems[0]), EncoderError, UserError)
+        kind = next(kind for kind in kinds if all(isinstance(p, kind) for p in problems))
         raise kind("\n".join(line.rstrip() for line in lines))
     if problems:
         raise problems[0]
@@ -217,10 +214,10 @@ def _require_disk(
     free = {path: shutil.disk_usage(path).free for path in needed}
     if short := [path for path in needed if needed[path] > free[path]]:
         _require_writable(there, runs)
-        seen = " and ".join(f"{_size(free[path])} are free at {path}" for path in short)
+        seen = " and ".join(f"{bytes_text(free[path])} are free at {path}" for path in short)
         raise OutputError(
-            f"The features take about {_size(features)} below {home} and the checkpoints "
-            f"{_size(checkpoints)} below {runs}, but {seen}. Free some space, give a "
+            f"The features take about {bytes_text(features)} below {home} and the checkpoints "
+            f"{bytes_text(checkpoints)} below {runs}, but {seen}. Free some space, give a "
             "--disk-budget for the features, to work in spans, or choose another disk with "
             "AURICLE_HOME or --out."
         )
@@ -233,10 +230,6 @@ def _require_writable(there: Path, runs: Path) -> None:
             pass
     except OSError as error:
         raise write_failure(runs, error) from error
-
-
-def _size(count: float) -> str:
-    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def _checkpoints_bytes(
