@@ -8,11 +8,8 @@ from typing import Any
 
 import torch
 
-from auricle.encoder.host import EncoderProcess
-from auricle.encoder.properties import Properties
 from auricle.features.batches import Batch
 from auricle.features.encode import Features
-from auricle.features.store import STORED
 from auricle.job import Data, Job
 from auricle.lalm.model import LALM, build_lalm
 from auricle.lalm.pieces import parameters_of
@@ -23,6 +20,7 @@ from auricle.plan.memory import encoder_bytes, estimate_memory
 from auricle.plan.questions import list_questions
 from auricle.plan.sampling import Cost, Limit
 from auricle.plan.speed import Bench, Measured, Shapes, measure_encoding
+from auricle.stages.process import LazyEncoder, open_store, stored_bytes_per_s
 
 _GPU_BUDGET_S = 1200.0
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -35,18 +33,15 @@ class Calibration:
         self,
         job: Job,
         data: Data,
-        process: EncoderProcess,
-        properties: Properties,
+        process: LazyEncoder,
         tokens: Tokens,
     ) -> None:
         self.job, self.data = job, data
-        self._process, self._tokens = process, tokens
-        dtype = stored_dtype(job, process)
-        self._shapes = Shapes(properties.frame_rate_hz, process.info.output_dim, _DTYPES[dtype])
-        self._bytes_per_s = (
-            properties.frame_rate_hz * process.info.output_dim * STORED[dtype].itemsize
-        )
-        rate_hz = properties.frame_rate_hz / job.recipe.features.concat
+        self._process, self._tokens = process.get(), tokens
+        store, rate_hz = open_store(job, process), process.properties().frame_rate_hz
+        self._shapes = Shapes(rate_hz, store.dim, _DTYPES[store.dtype])
+        self._bytes_per_s = stored_bytes_per_s(store, process)
+        rate_hz /= job.recipe.features.concat
         self.chunks = list_questions(job, data, tokens, rate_hz=rate_hz)
 
     def storage(self, has: Callable[[Batch], bool]) -> Storage:
@@ -130,11 +125,6 @@ def _counted(amounts: Amounts) -> dict[str, Any]:
         "stored_hours": amounts.stored_s / 3600,
         "features_bytes": round(amounts.features_bytes),
     }
-
-
-def stored_dtype(job: Job, process: EncoderProcess) -> str:
-    """The dtype of features on disk."""
-    return job.recipe.features.dtype or process.info.dtype
 
 
 def _wall_s(cost: Cost | None) -> float | None:

@@ -29,7 +29,7 @@ from auricle.files import read_json, write_json
 from auricle.job import Data, Job, RunOptions, open_data, resolve
 from auricle.lalm.tokens import Tokens, load_tokenizer, train_tokenizer
 from auricle.plan.amounts import count_amounts
-from auricle.plan.calibration import Calibration, stored_dtype, training_steps
+from auricle.plan.calibration import Calibration, training_steps
 from auricle.plan.memory import Memory
 from auricle.plan.sampling import Limit
 from auricle.plan.tasks import describe_tasks, is_complete
@@ -37,7 +37,7 @@ from auricle.progress import Progress, SilentProgress
 from auricle.runs.folder import RunFolder, safe_name
 from auricle.stages.encoding import Encoding, plan_batches
 from auricle.stages.further import resolve_evaluations
-from auricle.stages.process import LazyEncoder, find_folder
+from auricle.stages.process import LazyEncoder, find_folder, open_store
 from auricle.stages.training import Training
 
 SCHEMA_VERSION = 1
@@ -138,22 +138,17 @@ def _measure(
         known: Batches that will be stored before it begins; its own are added.
         limit: Of each stage.
     """
-    process, properties = lazy.get(), lazy.properties()
-    batches = BatchPlan(mode=_mode(properties), budget_s=job.encode_budget_s)
+    batches = BatchPlan(mode=_mode(lazy.properties()), budget_s=job.encode_budget_s)
     plan_batches(job, data, batches)
+    kept = open_store(job, lazy)
     features = Features(
         batches,
-        FeatureStore(folder, dtype=stored_dtype(job, process), dim=process.info.output_dim),
+        FeatureStore(folder, dtype=kept.dtype, dim=kept.dim),
         data.source,
         encoder=lazy.get,
         workers=job.workers,
     )
-    kept = FeatureStore(
-        job.home / "features" / process.info.content_hash,
-        dtype=features.store.dtype,
-        dim=features.store.dim,
-    )
-    calibration = Calibration(job, data, process, properties, tokens)
+    calibration = Calibration(job, data, lazy, tokens)
     storage = calibration.storage(lambda batch: kept.has(batch.hash) or batch.hash in known)
     amounts = count_amounts(job, data, batches, storage)
     if job.options.disk_budget is None:
@@ -169,8 +164,8 @@ def write_plan(
     if training.trainer.step or take_plan(job, folder, folder):
         return
     tasks = describe_tasks(job, data)
-    features, running = encoding.features, process.get()
-    calibration = Calibration(job, data, running, process.properties(), training.tokens)
+    features = encoding.features
+    calibration = Calibration(job, data, process, training.tokens)
     storage = calibration.storage(lambda batch: features.store.has(batch.hash))
     amounts = count_amounts(job, data, features.plan, storage)
     units = (len(amounts.first), job.recipe.train.steps, len(calibration.chunks))

@@ -12,13 +12,12 @@ from auricle.features.batches import Batch, BatchPlan
 from auricle.features.encode import Features
 from auricle.features.probes import check_probes
 from auricle.features.spans import Span, cut_spans
-from auricle.features.store import STORED, FeatureStore
 from auricle.job import Data, Job
 from auricle.progress import Progress
 from auricle.runs.folder import RunFolder
 from auricle.runs.manifest import record_note, record_splits, record_stage, start_manifest
 from auricle.stages.manifest import describe_run
-from auricle.stages.process import LazyEncoder
+from auricle.stages.process import LazyEncoder, open_store, stored_bytes_per_s
 
 
 class Encoding:
@@ -46,23 +45,19 @@ class Encoding:
         """
         self.job, self.folder, self.progress = job, folder, progress
         self._process = process
-        info, properties = process.get().info, process.properties()
-        store_folder = job.home / "features" / info.content_hash
-        check_probes(store_folder, properties.probes, encoder=job.encoder.text)
+        store = open_store(job, process)
+        check_probes(store.folder.parent, process.properties().probes, encoder=job.encoder.text)
         self.features = Features(
             BatchPlan(mode=batches["mode"], budget_s=batches["budget_s"]),
-            FeatureStore(
-                store_folder, dtype=job.recipe.features.dtype or info.dtype, dim=info.output_dim
-            ),
+            store,
             source,
             encoder=process.get,
             workers=job.workers,
         )
         for batch, parts in batches.get("splits", {}).items():
-            if self.features.store.parts(batch) is None:
-                self.features.store.write_parts(batch, parts)
-        itemsize = STORED[self.features.store.dtype].itemsize
-        self._bytes_per_s: float = properties.frame_rate_hz * info.output_dim * itemsize
+            if store.parts(batch) is None:
+                store.write_parts(batch, parts)
+        self._bytes_per_s = stored_bytes_per_s(store, process)
 
     @contextmanager
     def clock(self, stage: str) -> Iterator[None]:

@@ -18,7 +18,6 @@ import numpy as np
 from auricle.catalog.recipe import Recipe
 from auricle.data.clips import ClipTable, Window
 from auricle.errors import DataError, EncoderError, OutputError, UserError
-from auricle.features.store import STORED, FeatureStore
 from auricle.files import TEMPORARY_PREFIX, make_folder, write_failure
 from auricle.job import Data, Job, open_data
 from auricle.lalm.model import require_decoder
@@ -27,7 +26,12 @@ from auricle.metrics.caption_models import load_caption_models
 from auricle.progress import Progress, bytes_text
 from auricle.runs.folder import RunFolder
 from auricle.runs.manifest import asked_side, record_note
-from auricle.stages.process import LazyEncoder, find_folder
+from auricle.stages.process import (
+    LazyEncoder,
+    find_folder,
+    open_store,
+    stored_bytes_per_s,
+)
 from auricle.stages.training import Training
 
 _SAMPLED = 4
@@ -197,12 +201,9 @@ def _require_disk(
     opened: Sequence[tuple[Job, Data]], process: LazyEncoder, numbers: Mapping[Recipe, int]
 ) -> None:
     """Refuse a run whose features and checkpoints, as far as can be foreseen, have no room."""
-    job, info = opened[0][0], process.get().info
-    dtype = job.recipe.features.dtype or info.dtype
-    store = FeatureStore(
-        job.home / "features" / info.content_hash, dtype=dtype, dim=info.output_dim
-    )
-    rate = process.properties().frame_rate_hz * info.output_dim * STORED[dtype].itemsize
+    job = opened[0][0]
+    store = open_store(job, process)
+    rate = stored_bytes_per_s(store, process)
     features = max(0.0, sum(_audio_s(*each) for each in opened) * rate - store.size())
     features = min(features, job.options.disk_budget or math.inf)
     checkpoints = sum(_checkpoints_bytes(*each, process, numbers) for each in opened)

@@ -1,9 +1,10 @@
-"""The encoder's process as the stages of a run share it, and the folder that it decides."""
+"""The encoder's process as the stages of a run share it, and the folders that it decides."""
 
 from __future__ import annotations
 
 from auricle.encoder.host import EncoderProcess
 from auricle.encoder.properties import Properties, measure_properties
+from auricle.features.store import STORED, FeatureStore
 from auricle.job import Data, Job
 from auricle.runs.folder import RunFolder, run_hash
 
@@ -59,6 +60,18 @@ class LazyEncoder:
         if self._process is not None:
             self._process.close()
             self._process = None
+
+
+def open_store(job: Job, process: LazyEncoder) -> FeatureStore:
+    """The encoder's features on disk, in the dtype that the recipe asks for."""
+    info = process.get().info
+    folder = job.home / "features" / info.content_hash
+    return FeatureStore(folder, dtype=job.recipe.features.dtype or info.dtype, dim=info.output_dim)
+
+
+def stored_bytes_per_s(store: FeatureStore, process: LazyEncoder) -> float:
+    """What the features of a second of audio take on disk, by the measured frame rate."""
+    return process.properties().frame_rate_hz * store.dim * STORED[store.dtype].itemsize
 
 
 def find_folder(job: Job, data: Data, process: LazyEncoder) -> RunFolder:
