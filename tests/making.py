@@ -1,9 +1,10 @@
-"""Small things that tests make: audio and shards."""
+"""Small things that tests make: audio, shards, a suite of one task, an encoder of little memory."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,10 +12,30 @@ from typing import Any
 
 import numpy as np
 import soundfile
+import yaml
 
 from auricle.data.shards import LockedShard
 
 Sample = tuple[str, str, bytes, dict[str, Any]]
+
+PITCH: dict[str, Any] = {
+    **{"track": "a", "domain": "sound", "prompt": "Low or high?", "metric": "accuracy"},
+    **{"num_classes": 2, "train_field": "label", "test_field": "label"},
+}
+"""A task of two pitches, but for its shards."""
+
+CRAMPED_ENCODER = """
+import torch
+class CrampedEncoder(torch.nn.Module):
+    '''Has memory for three windows.'''
+    output_dim = 2
+    def forward(self, audio, mask=None):
+        if len(audio) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.")
+        frames = audio[:, : audio.shape[1] // 400 * 400].reshape(len(audio), -1, 400)
+        counts = mask[:, 399 : audio.shape[1] // 400 * 400 : 400]
+        return torch.stack([frames.mean(-1), frames.std(-1)], -1), counts
+"""
 
 
 def tone(hz: float, seconds: float, rate: int = 16_000) -> np.ndarray:
@@ -49,3 +70,21 @@ def locked(path: Path, name: str = "") -> LockedShard:
         size=len(data),
         download_sha256=None,
     )
+
+
+def write_suite(folder: Path, name: str, tasks: dict[str, Any], **more: Any) -> Path:
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump({"name": name, "recipe": "mini", "tasks": tasks, **more}))
+    return path
+
+
+def pitch_suite(folder: Path, **sides: Iterable[tuple[str, bytes, str]]) -> Path:
+    """A suite of the task `PITCH`; its clips by side, each with key, flac and label."""
+    for side, clips in sides.items():
+        members = []
+        for key, audio, label in clips:
+            text = json.dumps({"label": label}).encode()
+            members += [(f"{key}.flac", audio), (f"{key}.json", text)]
+        write_tar(folder / f"{side}.tar", members)
+    shards = {f"{side}_shards": [f"{side}.tar"] for side in sides}
+    return write_suite(folder, "pitch", {"pitch": {**PITCH, "weight": 1.0, **shards}})

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from auricle import RunOptions, run
-from making import audio_bytes, tone, write_tar
+from making import CRAMPED_ENCODER, PITCH, audio_bytes, tone, write_suite, write_tar
 
 TINY = (
     *("train.steps=12", "train.batch_size=8", "train.warmup=2", "answer.max_new_tokens=4"),
@@ -43,21 +43,8 @@ def suite(tmp_path: Path) -> Callable[..., Path]:
         write_tar(tmp_path / "train.tar", [m for pair in members for m in pair])
         members = [clip(j, f"t{j:02d}", damage=test.get(j, "")) for j in range(10)]
         write_tar(tmp_path / "test.tar", [m for pair in members for m in pair])
-        task = {
-            "track": "a",
-            "domain": "sound",
-            "prompt": "Low or high?",
-            "metric": "accuracy",
-            "num_classes": 2,
-            "train_field": "label",
-            "test_field": "label",
-            "train_shards": ["train.tar"],
-            "test_shards": ["test.tar"],
-        }
-        path = tmp_path / "pitch.yaml"
-        text = {"name": "pitch", "recipe": "mini", "tasks": {"pitch": {**task, "weight": 1.0}}}
-        path.write_text(yaml.safe_dump(text))
-        return path
+        shards = {"train_shards": ["train.tar"], "test_shards": ["test.tar"], "weight": 1.0}
+        return write_suite(tmp_path, "pitch", {"pitch": {**PITCH, **shards}})
 
     return make
 
@@ -145,24 +132,11 @@ def test_held_out_clips_are_asked_and_an_official_kind_of_run_draws_all(
     assert all(json.loads(line)["id"].startswith("train/k") for line in lines)
 
 
-CRAMPED = """
-import torch
-class CrampedEncoder(torch.nn.Module):
-    '''Has memory for three windows.'''
-    output_dim = 2
-    def forward(self, audio, mask=None):
-        if len(audio) > 3:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.")
-        frames = audio[:, : audio.shape[1] // 400 * 400].reshape(len(audio), -1, 400)
-        return torch.stack([frames.mean(-1), frames.std(-1)], -1), None
-"""
-
-
 @pytest.mark.slow
 def test_a_run_records_the_batches_that_did_not_fit_and_makes_the_same_parts_again(
     suite: Callable[..., Path], home: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "cramped.py").write_text(CRAMPED)
+    (tmp_path / "cramped.py").write_text(CRAMPED_ENCODER)
     path = suite()
 
     def state() -> tuple[dict[str, list[int]], dict[str, bytes]]:

@@ -17,7 +17,7 @@ from auricle.job import RunOptions, resolve
 from auricle.lalm.tokens import train_tokenizer
 from auricle.stages.further import resolve_evaluations
 from commands import auricle
-from making import audio_bytes, tone, write_tar
+from making import PITCH, audio_bytes, tone, write_suite, write_tar
 
 TINY = [
     word
@@ -29,15 +29,6 @@ TINY = [
     for word in ("--set", setting)
 ]
 TWO_TOKENS = "answer.max_new_tokens=2"
-TASK = {
-    "track": "a",
-    "domain": "sound",
-    "prompt": "Low or high?",
-    "metric": "accuracy",
-    "num_classes": 2,
-    "train_field": "label",
-    "test_field": "label",
-}
 
 
 @pytest.fixture
@@ -50,19 +41,13 @@ def folder(tmp_path: Path) -> Path:
             members += [(f"{name}{j:02d}.flac", audio)]
             members += [(f"{name}{j:02d}.json", json.dumps(label).encode())]
         write_tar(tmp_path / f"{name}.tar", members)
-    own = {**TASK, "weight": 1, "train_shards": ["train.tar"], "test_shards": ["test.tar"]}
-    suite(tmp_path, "pitch", {"pitch": own})
+    own = {**PITCH, "weight": 1, "train_shards": ["train.tar"], "test_shards": ["test.tar"]}
+    write_suite(tmp_path, "pitch", {"pitch": own})
     return tmp_path
 
 
-def suite(folder: Path, name: str, tasks: dict[str, Any], **more: Any) -> Path:
-    path = folder / f"{name}.yaml"
-    path.write_text(yaml.safe_dump({"name": name, "recipe": "mini", "tasks": tasks, **more}))
-    return path
-
-
 def secret(**more: Any) -> dict[str, Any]:
-    return {**TASK, "weight": 1, "test_shards": ["secret.tar"], **more}
+    return {**PITCH, "weight": 1, "test_shards": ["secret.tar"], **more}
 
 
 @pytest.fixture
@@ -83,7 +68,7 @@ def measure(folder: Path) -> Callable[..., dict[str, Any]]:
 def test_hidden_tasks_are_answered_by_a_finished_run_or_trained_apart(
     folder: Path, measure: Callable[..., dict[str, Any]]
 ) -> None:
-    reuse = suite(folder, "hidden-b", {"Secret": secret()}, training="reuse")
+    reuse = write_suite(folder, "hidden-b", {"Secret": secret()}, training="reuse")
     first = measure(reuse)
     run = Path(first["run"])
     trained = {p.name: p.stat().st_mtime_ns for p in (run / "checkpoints").iterdir()}
@@ -100,7 +85,7 @@ def test_hidden_tasks_are_answered_by_a_finished_run_or_trained_apart(
     before = answers.read_bytes()
     stamp = answers.stat().st_mtime_ns
     shown = (run / "predictions" / "pitch.jsonl").stat().st_mtime_ns
-    apart = suite(folder, "hidden-a", {"Own": secret(train_shards=["train.tar"])})
+    apart = write_suite(folder, "hidden-a", {"Own": secret(train_shards=["train.tar"])})
     second = measure(reuse, apart)
     assert second["run"] == first["run"]
     assert answers.read_bytes() == before
@@ -133,11 +118,11 @@ def test_hidden_tasks_are_answered_by_a_finished_run_or_trained_apart(
 def test_changed_questions_are_answered_anew(
     folder: Path, measure: Callable[..., dict[str, Any]]
 ) -> None:
-    path = suite(folder, "hidden-b", {"Secret": secret()}, training="reuse")
+    path = write_suite(folder, "hidden-b", {"Secret": secret()}, training="reuse")
     run = Path(measure(path)["run"])
     answers = run / "further" / "hidden-b" / "predictions" / "Secret.jsonl"
     assert len(answers.read_text().splitlines()) == 5
-    suite(folder, "hidden-b", {"Secret": secret(test_shards=["test.tar"])}, training="reuse")
+    write_suite(folder, "hidden-b", {"Secret": secret(test_shards=["test.tar"])}, training="reuse")
     again = measure(path)
     assert again["further"]["hidden-b"]["tasks"]["Secret"]["clips_scored"] == 6
     assert '"id": "test/test00"' in answers.read_text()
@@ -195,10 +180,10 @@ def resolved(folder: Path, *evaluations: Path) -> Any:
 def test_apart_is_ten_thousand_steps_unless_the_file_says_otherwise(folder: Path) -> None:
     trained = secret(train_shards=["train.tar"])
     tasks = {"One": trained, "Two": {**trained, "steps": 700}}
-    (found,) = resolved(folder, suite(folder, "hidden-a", tasks))
+    (found,) = resolved(folder, write_suite(folder, "hidden-a", tasks))
     assert [job.recipe.train.steps for job in found.jobs] == [10_000, 700]
     assert found.training == "apart"
-    path = suite(folder, "hidden-a", {"One": trained}, training="reuse")
+    path = write_suite(folder, "hidden-a", {"One": trained}, training="reuse")
     (found,) = resolved(folder, path)
     assert [task.train_shards for job in found.jobs for task in job.tasks] == [[]]
 
@@ -206,13 +191,13 @@ def test_apart_is_ten_thousand_steps_unless_the_file_says_otherwise(folder: Path
 def test_what_cannot_be_asked_is_refused_in_a_sentence(folder: Path) -> None:
     mixed = {"One": secret(train_shards=["train.tar"]), "Two": secret()}
     with pytest.raises(UserError, match="trained apart, but Two have no train_shards"):
-        resolved(folder, suite(folder, "mixed", mixed))
+        resolved(folder, write_suite(folder, "mixed", mixed))
     silent = {"One": {"prompt": "?", "train_shards": ["train.tar"]}}
     with pytest.raises(UserError, match="nothing to ask in One"):
-        resolved(folder, suite(folder, "silent", silent))
-    path = suite(folder, "hidden-b", {"Secret": secret()})
+        resolved(folder, write_suite(folder, "silent", silent))
+    path = write_suite(folder, "hidden-b", {"Secret": secret()})
     with pytest.raises(UserError, match=f"'hidden-b' is measured already, by --eval {path}. Leave"):
         resolved(folder, path, path)
     with pytest.raises(UserError, match="holds training clips out"):
         held = {"One": secret(train_shards=["train.tar"])}
-        resolved(folder, suite(folder, "held", held, held_out={}))
+        resolved(folder, write_suite(folder, "held", held, held_out={}))

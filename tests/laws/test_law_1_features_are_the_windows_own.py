@@ -19,7 +19,7 @@ from auricle.features.batches import BatchPlan, batching_mode
 from auricle.features.encode import Features
 from auricle.features.store import FeatureStore
 from auricle.progress import SilentProgress
-from making import audio_bytes
+from making import CRAMPED_ENCODER, audio_bytes
 
 MASKLESS = """
 import torch
@@ -40,18 +40,6 @@ class WholeBatchEncoder(torch.nn.Module):
         audio = audio / audio.abs().max()
         frames = audio[:, : audio.shape[1] // 400 * 400].reshape(len(audio), -1, 400)
         return frames.abs().mean(-1, keepdim=True)
-"""
-SMALL = """
-import torch
-class SmallMemoryEncoder(torch.nn.Module):
-    '''Cannot take more than three windows.'''
-    output_dim = 2
-    def forward(self, audio, mask=None):
-        if len(audio) > 3:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.")
-        frames = audio[:, : audio.shape[1] // 400 * 400].reshape(len(audio), -1, 400)
-        counts = mask[:, 399 : audio.shape[1] // 400 * 400 : 400]
-        return torch.stack([frames.mean(-1), frames.std(-1)], -1), counts
 """
 
 
@@ -193,7 +181,7 @@ def test_a_dropped_batch_comes_back_byte_for_byte(
 def test_a_batch_that_ran_out_of_memory_has_the_features_of_its_windows(
     clips: tuple[ClipTable, list[Window]], tmp_path: Path
 ) -> None:
-    (tmp_path / "small.py").write_text(SMALL)
+    (tmp_path / "small.py").write_text(CRAMPED_ENCODER)
     encoder = str(tmp_path / "small.py")
     (alone,), _ = features_of(encoder, clips, tmp_path / "alone", budgets_s=[0.1])
     (split,), mode = features_of(encoder, clips, tmp_path / "split", budgets_s=[1000.0])

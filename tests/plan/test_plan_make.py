@@ -15,7 +15,7 @@ from auricle.plan.make import WORTH_STEPS, make_plan
 from auricle.runs.folder import RunFolder
 from commands import auricle
 from local_hub import LocalHub
-from making import audio_bytes, tone, write_tar
+from making import audio_bytes, pitch_suite, tone, write_tar
 
 TINY = (
     *("train.batch_size=8", "train.warmup=2", "answer.max_new_tokens=4"),
@@ -27,21 +27,16 @@ TINY = (
 @pytest.fixture
 def suite(tmp_path: Path) -> Path:
     """24 training clips of 0.5 s and 10 test clips of 0.9 s."""
-    for side, count, seconds in (("train", 24, 0.5), ("test", 10, 0.9)):
-        members = []
-        for number in range(count):
-            audio = audio_bytes(tone(300 + 10 * number, seconds))
-            label = json.dumps({"label": "low" if number % 2 else "high"}).encode()
-            members += [(f"k{number:02d}.flac", audio), (f"k{number:02d}.json", label)]
-        write_tar(tmp_path / f"{side}.tar", members)
-    task = {
-        **{"track": "a", "domain": "sound", "prompt": "Low or high?", "metric": "accuracy"},
-        **{"num_classes": 2, "train_field": "label", "test_field": "label", "weight": 1.0},
-        **{"train_shards": ["train.tar"], "test_shards": ["test.tar"]},
-    }
-    path = tmp_path / "pitch.yaml"
-    path.write_text(yaml.safe_dump({"name": "pitch", "recipe": "mini", "tasks": {"pitch": task}}))
-    return path
+    return pitch_suite(
+        tmp_path,
+        **{
+            side: [
+                (f"k{j:02d}", audio_bytes(tone(300 + 10 * j, seconds)), "low" if j % 2 else "high")
+                for j in range(count)
+            ]
+            for side, count, seconds in (("train", 24, 0.5), ("test", 10, 0.9))
+        },
+    )
 
 
 def options(suite: Path, steps: int, **more: Any) -> RunOptions:

@@ -228,3 +228,4 @@ def import_command(
         more = f" and {count - 3} more" if count > 3 else ""
         print(f"audio files that are not in the table ({count}): {shown}{more}")
     print(f"next: auricle run ENCODER --suite {made['file']}")
+    print("offline, with a small decoder: a suite file with 'recipe: mini' (docs/custom-tasks.md)")
