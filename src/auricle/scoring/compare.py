@@ -8,10 +8,10 @@ verdict can be *cannot tell* beside an interval, uncorrected, that leaves zero o
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from auricle.scoring.paired import (
 from auricle.scoring.summary import ScoredClip
 
 ALPHA = 0.05
+Found = TypeVar("Found")
 # Normal quantile of the power with which "how many more clips" would tell: 80 %.
 _Z_POWER = 0.8416212335729143
 _FACTS = ("left", "right", "difference", "low", "high", "error", "p", "test")
@@ -104,20 +105,45 @@ def _compare_pair(
     track_of = {name: run.tasks[name].track for run in (one, other) for name in run.tasks}
     found = {name: _compare_task(name, (one, other), results) for name in sorted(track_of)}
     failed = {name for run in (one, other) for name in run.tasks if run.tasks[name].failure}
+
+    def mean(tasks: Sequence[tuple[Difference, int]], stream: str) -> tuple[Difference, int]:
+        return mean_difference([found for found, _ in tasks], stream), sum(n for _, n in tasks)
+
+    entries = pair_entries(
+        found, track_of, mean=mean, entry=lambda task: entry_of(*task), failed=failed
+    )
+    return {"left": one.name, "right": other.name, **entries}
+
+
+def pair_entries(
+    found: Mapping[str, Found | str],
+    track_of: Mapping[str, str],
+    *,
+    mean: Callable[[Sequence[Found], str], Found],
+    entry: Callable[[Found], dict[str, Any]],
+    failed: Collection[str] = (),
+) -> dict[str, Any]:
+    """Entries of a pair's tasks and of their tracks; a track that lacks a task has none (law 7).
+
+    Args:
+        found: By task, what was found, or why nothing was.
+        track_of: By task.
+        mean: Of a track's tasks, with the name of its random stream.
+        entry: Of what was found.
+        failed: Tasks that are shown, and missing in their track.
+    """
     tracks = {}
     for track in sorted(set(track_of.values())):
         tasks = {name: task for name, task in found.items() if track_of[name] == track}
         missing = [name for name, task in tasks.items() if name in failed or isinstance(task, str)]
         tested = [task for task in tasks.values() if not isinstance(task, str)]
-        tracks[track] = missing_entry(f"missing tasks: {', '.join(missing)}")
-        if not missing:
-            mean = mean_difference([difference for difference, _ in tested], f"track {track}")
-            tracks[track] = entry_of(mean, sum(clips for _, clips in tested))
-    entries = {
-        name: missing_entry(task) if isinstance(task, str) else entry_of(*task)
-        for name, task in found.items()
-    }
-    return {"left": one.name, "right": other.name, "tasks": entries, "tracks": tracks}
+        tracks[track] = (
+            missing_entry(f"missing tasks: {', '.join(missing)}")
+            if missing
+            else entry(mean(tested, f"track {track}"))
+        )
+    entries = {n: missing_entry(t) if isinstance(t, str) else entry(t) for n, t in found.items()}
+    return {"tasks": entries, "tracks": tracks}
 
 
 def _compare_task(

@@ -24,7 +24,7 @@ from auricle.scoring.compare import (
     RunAnswers,
     decide,
     entry_of,
-    missing_entry,
+    pair_entries,
     results_of,
 )
 from auricle.scoring.intervals import Z, map_replicator
@@ -99,25 +99,8 @@ def _compare_pair(
         name: task.track for side in sides for run in side.runs for name, task in run.tasks.items()
     }
     found = {name: _compare_task(name, sides, results) for name in sorted(track_of)}
-    tracks = {}
-    for track in sorted(set(track_of.values())):
-        tasks = {name: task for name, task in found.items() if track_of[name] == track}
-        tested = [task for task in tasks.values() if not isinstance(task, str)]
-        missing = [name for name, task in tasks.items() if isinstance(task, str)]
-        tracks[track] = missing_entry(f"missing tasks: {', '.join(missing)}")
-        if not missing:
-            mean = _Found(
-                mean_difference([task.difference for task in tested], f"track {track}"),
-                [np.mean([task.of_seed[side] for task in tested], axis=0) for side in (0, 1)],
-                sum(task.clips for task in tested),
-                max(task.limit for task in tested),
-            )
-            tracks[track] = _entry(mean)
-    entries = {
-        name: missing_entry(task) if isinstance(task, str) else _entry(task)
-        for name, task in found.items()
-    }
-    return {"left": one.name, "right": other.name, "tasks": entries, "tracks": tracks}
+    entries = pair_entries(found, track_of, mean=_mean, entry=_entry)
+    return {"left": one.name, "right": other.name, **entries}
 
 
 class _Found(NamedTuple):
@@ -129,6 +112,15 @@ class _Found(NamedTuple):
     clips: int
     limit: float
     """How far from zero a difference can lie: 1 for proportions and mAP."""
+
+
+def _mean(tasks: Sequence[_Found], stream: str) -> _Found:
+    return _Found(
+        mean_difference([task.difference for task in tasks], stream),
+        [np.mean([task.of_seed[side] for task in tasks], axis=0) for side in (0, 1)],
+        sum(task.clips for task in tasks),
+        max(task.limit for task in tasks),
+    )
 
 
 def _compare_task(
