@@ -171,10 +171,8 @@ def _require_data(words: list[str], workplace: Workplace, progress: Progress) ->
             name="data",
             workplace=workplace,
             bounds=Bounds(math.inf),
-            environment=os.environ
-            | {
-                "AURICLE_HOME": str(data_home())
-            },  # nobody's code but ours: it may have a token of the hub
+            # Nobody's code but ours: it may have a token of the hub.
+            environment=os.environ | {"AURICLE_HOME": str(data_home())},
         )
         if outcome.code != 0:
             raise UserError(error_of(outcome)[1])
