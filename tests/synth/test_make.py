@@ -166,6 +166,19 @@ def test_killed_and_restarted_it_ends_with_the_same_bytes(tmp_path):
     assert not list((tmp_path / "killed").rglob(".tmp-*"))
 
 
+def test_a_worker_that_dies_before_its_first_job_is_one_sentence(tmp_path, monkeypatch):
+    def start_dead():
+        process = subprocess.Popen(
+            [sys.executable, "-c", ""], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        process.wait()
+        return process
+
+    monkeypatch.setattr("auricle.synth.make._start", start_dead)
+    with pytest.raises(OutputError, match="ended with code 0"):
+        _make([_task(train=20, per_shard=20, shards="0000")], tmp_path)
+
+
 def test_a_killed_worker_is_one_sentence(tmp_path):
     def kill_first_child():
         own = str(os.getpid())

@@ -8,6 +8,7 @@ does. A shard is the unit of commit: it appears whole, and the same call goes on
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -190,4 +191,6 @@ def _end(processes: Sequence[subprocess.Popen[str]]) -> None:
         process.wait()
         for stream in (process.stdin, process.stdout):
             if stream is not None:
-                stream.close()
+                # A job that a dead worker never read is flushed again here.
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
