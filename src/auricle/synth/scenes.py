@@ -123,9 +123,11 @@ _GAP_S = 0.2
 
 
 def _beep(rng: Generator, kind: str, hz: float, size: int) -> Samples:
+    """A wide-band event: narrow ones, each in bands of its own, are learnt by few seeds."""
     if kind == "noise":
-        return faded(band_noise(rng, size, hz, 0.3 * hz), 0.006)
-    return faded(partials(hz, size, (1, 0.5, 0.25) if kind == "buzz" else (1,)), 0.006)
+        return faded(band_noise(rng, size, 4 * hz, 2 * hz), 0.006)
+    strengths = [k ** (-0.5 if kind == "buzz" else -1.0) for k in range(1, 25)]
+    return faded(partials(hz, size, strengths), 0.006)
 
 
 def _counting(rng: Generator, label: str) -> Clip:
@@ -136,7 +138,7 @@ def _counting(rng: Generator, label: str) -> Clip:
     clip = np.zeros(num_samples(rng.uniform(1.8, 2.2)), np.float32)
     spare_s = len(clip) / SAMPLE_RATE - lengths.sum() - _GAP_S * (count - 1)
     gaps = rng.dirichlet(np.ones(count + 1)) * spare_s
-    kind, hz = pick(rng, ("tone", "buzz", "noise")), pick(rng, (500.0, 800.0, 1250.0, 2000.0))
+    kind, hz = pick(rng, ("horn", "buzz", "noise")), pick(rng, (200.0, 300.0, 450.0, 700.0))
     at_s = gaps[0]
     for length_s, gap_s in zip(lengths, gaps[1:], strict=True):
         beep = at_level(_beep(rng, kind, hz, num_samples(length_s)))
