@@ -4,8 +4,8 @@ Rows of several sequences lie behind each other. Few long sequences are attended
 views; many short ones, or sequences on a GPU, are laid side by side with padding on the right,
 which a causal query never reaches. Either way each row sees its own sequence up to itself.
 
-torch's own kernel is slow in bfloat16 on a CPU, above all backward. There short sequences are
-attended by plain products (`Products`), twice as fast.
+torch's own kernel is slow in bfloat16 on a CPU, above all backward. There sequences are attended
+by plain products of some rows at a time (`Products`), which is two to three times as fast.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from torch.nn.functional import scaled_dot_product_attention
 
 # One by one costs a call per sequence, side by side costs two copies of everything.
 _FEW = 8
-# From here on torch's kernel wins: it never computes the scores that no row may see.
-_LONG = 640
+# Rows of `Products` at a time: fewer cost a call each, more compute scores that no row may see.
+_BLOCK = 160
+# Longer sequences go to torch's kernel: `Products` keeps what each row takes of each key, which
+# grows with the square (12 MB for a block of SmolLM2-135M at this length).
+_LONG = 1024
 
 
 class Layout:
@@ -42,7 +45,7 @@ class Layout:
         self.device = device
         self._places: dict[tuple[int, ...], Tensor] = {}
         self._mask: Tensor | None = None
-        self._causal: dict[int, Tensor] = {}
+        self._causal: Tensor | None = None
 
     def places(self, counts: tuple[int, ...]) -> Tensor:
         """Row of each packed row in the padded form ``[len(counts) * max(counts)]``."""
@@ -52,12 +55,12 @@ class Layout:
             self._places[counts] = torch.cat(rows).to(self.device)
         return self._places[counts]
 
-    def causal(self, length: int) -> Tensor:
-        """0 where a row may look and -inf elsewhere: float32 ``[length, length]``."""
-        if length not in self._causal:
-            shape = (length, length)
-            self._causal[length] = torch.full(shape, -torch.inf, device=self.device).triu(1)
-        return self._causal[length]
+    def causal(self) -> Tensor:
+        """0 where a row of a block may look in it, -inf elsewhere: bfloat16 ``[rows, rows]``."""
+        if self._causal is None:
+            shape, dtype = (_BLOCK, _BLOCK), torch.bfloat16
+            self._causal = torch.full(shape, -torch.inf, dtype=dtype, device=self.device).triu(1)
+        return self._causal
 
     def tail_mask(self) -> Tensor:
         """True where a padded tail row may look: bool ``[sequences, 1, max tail, max length]``."""
@@ -115,66 +118,76 @@ def _one(q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Tensor:
     """A single sequence: ``[L, heads, width]`` to ``[L, heads * width]``."""
     if q.dtype is torch.bfloat16 and len(q) < _LONG:
         apply: Any = Products.apply
-        result: Tensor = apply(q, k, v, layout.causal(len(q)))
+        result: Tensor = apply(q, k, v, layout.causal())
         return result
     return _attend(q[None], k[None], v[None], None)[0]
 
 
 class Products(Function):
-    """Causal attention of one sequence; its scores are made again for the gradient.
-
-    Scores have the dtype of ``causal``, float32 where the products are bfloat16.
+    """Causal attention of one sequence, a block of rows and the keys up to its end at a time.
 
     The query heads of one key head lie behind each other as its rows, so that no key is copied.
+    What each row takes of each key is kept for the gradient, in the dtype of the products.
     """
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, causal: Tensor) -> Tensor:
-        """``q [L, heads, width]``, the others with the key heads, to ``[L, heads * width]``."""
-        groups = q.shape[1] // k.shape[1]
-        rows, keys, values = _by_key_head(q, groups), _by_key_head(k, 1), _by_key_head(v, 1)
-        mixed = torch.bmm(_weights(rows, keys, causal).to(q.dtype), values)
-        ctx.groups = groups
-        ctx.save_for_backward(rows, keys, values, mixed, causal)
-        return _by_row(mixed, groups).flatten(1)
+        """As `causal_attention`; ``causal [block, block]`` is -inf above its diagonal, 0 else."""
+        key_heads, scale = k.shape[1], q.shape[-1] ** -0.5
+        keys, values = k.transpose(0, 1).contiguous(), v.transpose(0, 1).contiguous()
+        rows, weights, mixed = [], [], []
+        for start, stop in _blocks(len(q), len(causal)):
+            block = _by_key_head(q[start:stop] * scale, key_heads)
+            scores = torch.bmm(block, keys[:, :stop].transpose(1, 2))
+            inside = scores.view(-1, stop - start, stop)[..., start:]
+            inside.add_(causal[: stop - start, : stop - start])
+            rows.append(block)
+            weights.append(torch.softmax(scores, -1))
+            mixed.append(_by_row(torch.bmm(weights[-1], values[:, :stop]), stop - start))
+        ctx.block = len(causal)
+        ctx.save_for_backward(keys, values, *rows, *weights)
+        return torch.cat(mixed).flatten(1)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """Gradients of the queries, keys and values."""
-        rows, keys, values, mixed, causal = ctx.saved_tensors
-        groups: int = ctx.groups
-        dmixed = _by_key_head(dy.view(len(causal), -1, rows.shape[-1]), groups)
-        weights = _weights(rows, keys, causal)
-        dvalues = torch.bmm(weights.to(rows.dtype).transpose(1, 2), dmixed)
-        # Softmax's gradient: p (dp - sum p dp), and the sum equals that of dy y (Dao et al., 2022).
-        exact = causal.dtype
-        dscores = torch.bmm(dmixed, values.transpose(1, 2)).to(exact)
-        dscores.sub_((dmixed.to(exact) * mixed.to(exact)).sum(-1, keepdim=True)).mul_(weights)
-        dscores = dscores.mul_(rows.shape[-1] ** -0.5).to(rows.dtype)
-        drows = _by_row(torch.bmm(dscores, keys), groups)
-        dkeys = torch.bmm(dscores.transpose(1, 2), rows)
-        return drows, dkeys.transpose(0, 1), dvalues.transpose(0, 1), None
+        keys, values, *kept = ctx.saved_tensors
+        key_heads, length, width = keys.shape
+        blocks = _blocks(length, ctx.block)
+        rows, weights = kept[: len(blocks)], kept[len(blocks) :]
+        dy = dy.view(length, -1, width)
+        # Blocks add up here, so in more digits than each has.
+        exact = torch.promote_types(keys.dtype, torch.float32)
+        dkeys, dvalues = (torch.zeros_like(keys, dtype=exact) for _ in range(2))
+        dq = []
+        for (start, stop), block, weight in zip(blocks, rows, weights, strict=True):
+            dmixed = _by_key_head(dy[start:stop], key_heads)
+            dvalues[:, :stop] += torch.bmm(weight.transpose(1, 2), dmixed)
+            dweight = torch.bmm(dmixed, values[:, :stop].transpose(1, 2))
+            dscores = torch._softmax_backward_data(dweight, weight, -1, weight.dtype)
+            dq.append(_by_row(torch.bmm(dscores, keys[:, :stop]), stop - start))
+            dkeys[:, :stop] += torch.bmm(dscores.transpose(1, 2), block)
+        dk, dv = (x.to(dy.dtype).transpose(0, 1) for x in (dkeys, dvalues))
+        return torch.cat(dq).mul_(width**-0.5), dk, dv, None
 
 
-def _weights(rows: Tensor, keys: Tensor, causal: Tensor) -> Tensor:
-    """How much each row takes of each key: ``[key heads, groups * L, L]``."""
-    scores = torch.bmm(rows, keys.transpose(1, 2)).to(causal.dtype)
-    scores = scores.mul_(rows.shape[-1] ** -0.5).view(len(keys), -1, *causal.shape).add_(causal)
-    return torch.softmax(scores, -1).flatten(1, 2)
+def _blocks(length: int, size: int) -> list[tuple[int, int]]:
+    """First row and the row after the last of each block."""
+    return [(start, min(length, start + size)) for start in range(0, length, size)]
 
 
-def _by_key_head(x: Tensor, groups: int) -> Tensor:
+def _by_key_head(x: Tensor, key_heads: int) -> Tensor:
     """``[L, key heads * groups, width]`` to ``[key heads, groups * L, width]``."""
-    length, heads, width = x.shape
-    split = x.view(length, heads // groups, groups, width)
-    return split.permute(1, 2, 0, 3).reshape(heads // groups, groups * length, width)
+    length, _, width = x.shape
+    split = x.view(length, key_heads, -1, width)
+    return split.permute(1, 2, 0, 3).reshape(key_heads, -1, width)
 
 
-def _by_row(x: Tensor, groups: int) -> Tensor:
+def _by_row(x: Tensor, length: int) -> Tensor:
     """And back."""
-    key_heads, rows, width = x.shape
-    split = x.view(key_heads, groups, rows // groups, width)
-    return split.permute(2, 0, 1, 3).reshape(rows // groups, key_heads * groups, width)
+    key_heads, _, width = x.shape
+    split = x.view(key_heads, -1, length, width)
+    return split.permute(2, 0, 1, 3).reshape(length, -1, width)
 
 
 def _pad(x: Tensor, places: Tensor, count: int, width: int) -> Tensor:
