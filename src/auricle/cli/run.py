@@ -180,6 +180,8 @@ def plan_command(
     encode_budget: float | None = _ENCODE_BUDGET,
     disk_budget: str | None = _DISK_BUDGET,
     batch_timeout: float = _BATCH_TIMEOUT,
+    sentence_model: str | None = _SENTENCE_MODEL,
+    fluency_detector: str | None = _FLUENCY_DETECTOR,
     time_limit: float = _CALIBRATION,
     as_json: bool = _AS_JSON,
     quiet: bool = _QUIET,
@@ -210,6 +212,8 @@ def plan_command(
         workers=workers,
         encode_budget_s=encode_budget,
         batch_timeout_s=batch_timeout,
+        sentence_model=sentence_model,
+        fluency_detector=fluency_detector,
         disk_budget=None if disk_budget is None else parse_size(disk_budget),
     )
     progress = make_progress(quiet=quiet or as_json)

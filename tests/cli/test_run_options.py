@@ -1,10 +1,12 @@
-"""Sizes as people write them."""
+"""Options of `auricle run` and `auricle plan`, and sizes as people write them."""
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
-from auricle.cli.run import parse_size
+from auricle.cli.run import parse_size, plan_command, run_command
 from auricle.errors import UserError
 
 
@@ -20,3 +22,9 @@ def test_sizes_are_read(text: str, size: float) -> None:
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="is no size"):
         parse_size(text)
+
+
+def test_plan_takes_every_option_of_run() -> None:
+    found = [set(inspect.signature(command).parameters) for command in (run_command, plan_command)]
+    assert found[0] <= found[1]
+    assert found[1] - found[0] == {"time_limit"}
