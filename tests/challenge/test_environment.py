@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import shutil
 import subprocess
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +23,11 @@ from auricle.challenge.environment import (
     build_environment,
     create_venv,
     freeze_environment,
+    index_answers,
 )
 from auricle.challenge.submission import Submission
 from auricle.challenge.verdicts import Verdict
+from auricle.errors import UserError
 from auricle.sandbox.wrap import no_locks, wrap
 
 pytestmark = pytest.mark.slow
@@ -104,6 +111,61 @@ def verdict_of(folder: Path, limits: FetchLimits = LIMITS) -> Verdict:
     with pytest.raises(EnvironmentFailedError) as caught:
         build(folder, limits)
     return caught.value.problem.verdict
+
+
+ASKED = "auricle.challenge.environment.index_answers"
+
+
+@pytest.fixture(autouse=True)
+def _reachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed installation is the submission's fault wherever these tests run."""
+    monkeypatch.setattr(ASKED, lambda variables=None: True)
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """The only package index that pip knows, on loopback; call it to switch it off."""
+    page = tmp_path / "index" / "simple" / "pip" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text('<a href="pip-99.0-py3-none-any.whl">pip-99.0-py3-none-any.whl</a>')
+    handler = functools.partial(QuietHandler, directory=tmp_path / "index")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setattr(ASKED, index_answers)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/simple")
+    for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def stop() -> None:
+        if thread.is_alive():
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+    yield stop
+    stop()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.mark.usefixtures("bubblewrap")
+@pytest.mark.parametrize("locks", [no_locks, wrap])
+def test_only_without_an_index_a_failed_installation_is_nobodys_fault(
+    locks: Any, tmp_path: Path, index: Callable[[], None]
+) -> None:
+    folder = submission(tmp_path, "")
+    (folder / "requirements.txt").write_text("surely-no-such-package\n")
+    with pytest.raises(EnvironmentFailedError, match=r"surely-no-such-package"):
+        build(folder, locks=locks)
+    index()
+    shutil.rmtree(folder.parent / "environment")
+    with pytest.raises(UserError, match="no package index answers"):
+        build(folder, locks=locks)
 
 
 @pytest.mark.usefixtures("bubblewrap")

@@ -14,11 +14,13 @@ On disk::
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
 import stat
 import subprocess
+import sys
 import venv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +30,7 @@ from typing import Any
 from auricle.challenge.processes import Bounds, Outcome, clean_environment, run_bounded
 from auricle.challenge.submission import Submission
 from auricle.challenge.verdicts import Problem, Verdict, shown, told
+from auricle.errors import UserError
 from auricle.files import make_folder, sha256_file, sha256_json
 from auricle.sandbox.policy import GIBI, Policy, own_python_paths, package_folders
 from auricle.sandbox.wrap import Lock, Locks
@@ -35,6 +38,12 @@ from auricle.sandbox.wrap import Lock, Locks
 ENCODER_ROOM = Path(__file__).resolve().parents[1] / "encoder"
 _CONSTRUCT = Path(__file__).resolve().parent / "construct.py"
 _PIP_VARIABLES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CERT", "PIP_DEFAULT_TIMEOUT")
+
+_NO_INDEX = (
+    "requirements.txt could not be installed, and no package index answers pip here: nothing is "
+    "said about the submission. Mend the network, or set PIP_INDEX_URL to an index that can be "
+    "reached, and give the same command again."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,7 @@ def build_environment(
 
     Raises:
         EnvironmentFailedError: The requirements or the encoder's construction failed.
+        UserError: The requirements could not be installed, and no package index answers.
     """
     environment = Environment(into, _offline_variables(into))
     for name in ("home", "build"):
@@ -118,6 +128,9 @@ def build_environment(
             words += ["--disable-pip-version-check", "-r", "requirements.txt"]
             bounds = Bounds(limits.install_s, into, limits.disk_bytes)
             done = _locked(environment, lock, words, bounds=bounds, place=(folder, logs, "install"))
+            if done.code != 0 and done.stopped in (None, Verdict.TIME_LIMIT):
+                if not index_answers(None if lock.prefix else dict(os.environ)):
+                    raise UserError(_NO_INDEX)
             _judge(done, lock, "requirements.txt could not be installed", (folder, into))
         order = _construction(submission, folder)
         words = [str(_CONSTRUCT), str(ENCODER_ROOM), json.dumps(order)]
@@ -126,6 +139,31 @@ def build_environment(
         _judge(done, lock, f"{submission.encoder} could not be constructed", (folder, into))
     shutil.rmtree(into / "build", ignore_errors=True)
     return replace(environment, num_parameters=_count_parameters(done))
+
+
+def index_answers(variables: dict[str, str] | None = None) -> bool:
+    """Whether a package index can be reached: our own pip asks it for pip.
+
+    It runs outside the locks, where no file of a submission steers it.
+
+    Args:
+        variables: Environment variables; None = those that installing in the locks is given.
+
+    Returns:
+        True too where we have no pip of our own to ask with.
+    """
+    if importlib.util.find_spec("pip") is None:
+        return True
+    words = [sys.executable, "-m", "pip", "index", "versions", "pip"]
+    words += ["--no-input", "--disable-pip-version-check", "--retries", "1", "--timeout", "15"]
+    variables = variables or clean_environment(**_pip_variables(), HOME=os.devnull)
+    try:
+        asked = subprocess.run(  # noqa: S603
+            words, check=False, capture_output=True, timeout=120, cwd="/", env=variables
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return asked.returncode == 0
 
 
 def _count_parameters(done: Outcome) -> int | None:
@@ -226,10 +264,13 @@ def _offline_variables(folder: Path) -> dict[str, str]:
 def _online_variables(folder: Path) -> dict[str, str]:
     variables = _offline_variables(folder) | {"TMPDIR": str(folder / "build")}
     del variables["HF_HUB_OFFLINE"], variables["TRANSFORMERS_OFFLINE"]
-    for name in _PIP_VARIABLES:  # an index with a password in its address stays here
-        if name in os.environ and "@" not in os.environ[name]:
-            variables[name] = os.environ[name]
-    return variables
+    return variables | _pip_variables()
+
+
+def _pip_variables() -> dict[str, str]:
+    """Where pip looks for packages; an index with a password in its address stays here."""
+    found = {name: os.environ[name] for name in _PIP_VARIABLES if name in os.environ}
+    return {name: value for name, value in found.items() if "@" not in value}
 
 
 def freeze_environment(environment: Environment) -> dict[str, Any]:
