@@ -178,7 +178,8 @@ def _print_pair(pair: Mapping[str, Any]) -> None:
         title=f"{left} against {pair['right']}", title_justify="left", header_style="bold"
     )
     for name in ("task", left, pair["right"], "difference", "95 % interval", "p (Holm)"):
-        table.add_column(name, justify="left" if name == "task" else "right")
+        whole = name in ("task", "95 % interval")  # a cut name or a broken interval reads badly
+        table.add_column(name, justify="left" if name == "task" else "right", no_wrap=whole)
     table.add_column(f"{left} is")
     table.add_column(f"more {'seeds' if of_seeds else 'clips'} would tell", justify="right")
     for name, entry in pair["tasks"].items():
@@ -213,7 +214,7 @@ def _more(entry: Mapping[str, Any], kind: str) -> str:
         return f"{entry[kind]:,}"
     # Endless seeds would not do where the clips alone leave too much open.
     open_clips = kind == "more_seeds" and entry["verdict"] == "cannot tell" and entry["difference"]
-    return "no number: too few clips" if open_clips else ""
+    return "more clips" if open_clips else ""
 
 
 def _cell(value: Any) -> str:
