@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from auricle.lalm import matmul
 from auricle.lalm.matmul import Packed, multiply
 from auricle.lalm.operations import Adapters, Dropout, Group, linear, rotate
 from auricle.lalm.sources import Gated, Normed, Plain
@@ -100,8 +101,10 @@ def test_rotation_keeps_lengths_and_depends_on_distance_alone():
     assert torch.autograd.gradcheck(lambda x: rotate(x, angles.cos(), angles.sin()), (x,))
 
 
+@pytest.mark.parametrize("intel", [False, True])
 @pytest.mark.parametrize("shape", [(1, 4, 5), (300, 128, 384), (40, 1000, 200)])
-def test_multiply_is_the_matrix_product_for_any_strides(shape):
+def test_multiply_is_the_matrix_product_for_any_strides(shape, intel, monkeypatch):
+    monkeypatch.setattr(matmul, "_mkl_is_fast", lambda: intel)
     n, k, m = shape
     left, right = torch.randn(n, k), torch.randn(k, m)
     expected = (left.double() @ right.double()).float()

@@ -1,9 +1,10 @@
 """Matrix products, through the fastest library at hand.
 
 On a CPU torch sends float32 products to MKL, which on processors that are not Intel's stays at
-half of what oneDNN reaches (measured: docs/performance.md). torch ships oneDNN too, but offers it
-for float32 only as an operator of its compiler; we call that one. The choice depends on shapes
-alone, never on a timing, so that the same work gives the same bits again (law 4).
+half of what oneDNN reaches, and on Intel's is the faster one (measured: docs/log.md). torch ships
+oneDNN too, but offers it for float32 only as an operator of its compiler; we call that one. The
+choice depends on shapes and the processor's vendor alone, never on a timing, so that the same work
+on the same machine gives the same bits again (law 4).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -37,6 +39,14 @@ def _onednn() -> Callable[..., Tensor] | None:
     return operator
 
 
+@functools.cache
+def _mkl_is_fast() -> bool:
+    try:
+        return "GenuineIntel" in Path("/proc/cpuinfo").read_text("utf-8", "replace")
+    except OSError:  # not Linux
+        return False
+
+
 def multiply(left: Tensor, right: Tensor) -> Tensor:
     """Matrix product without a gradient of its own.
 
@@ -47,7 +57,7 @@ def multiply(left: Tensor, right: Tensor) -> Tensor:
     Returns:
         ``[n, m]``, contiguous.
     """
-    if left.dtype is torch.float32 and left.device.type == "cpu":
+    if left.dtype is torch.float32 and left.device.type == "cpu" and not _mkl_is_fast():
         sizes = (*left.shape, right.shape[1])
         few_shapes = not any(size % _MULTIPLE for size in sizes)
         operator = _onednn() if few_shapes and math.prod(sizes) >= _WORTH_MULTIPLY_ADDS else None
