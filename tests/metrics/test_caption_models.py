@@ -6,9 +6,10 @@ import torch
 from auricle.errors import ScoringError
 from auricle.files import sha256_file
 from auricle.metrics.caption_models import (
+    load_caption_models,
     load_detector,
     load_sentence_model,
-    require_caption_models,
+    require_given_models,
 )
 from auricle.metrics.compute import compute_metric
 from auricle.metrics.result import MetricOptions
@@ -65,7 +66,19 @@ def test_a_sentence_model_that_pools_otherwise_is_refused(sentence_model, tmp_pa
 
 def test_without_a_network_the_official_model_is_a_clear_sentence():
     with pytest.raises(ScoringError, match="could not be fetched from the Hugging Face hub"):
-        require_caption_models(MetricOptions())
+        load_caption_models(MetricOptions())
+
+
+def test_what_is_given_is_looked_for_and_nothing_is_fetched(sentence_model, tmp_path):
+    require_given_models(MetricOptions())
+    require_given_models(MetricOptions(sentence_model="someone/a-model"))
+    require_given_models(MetricOptions(sentence_model=str(sentence_model)))
+    with pytest.raises(ScoringError, match="'/nowhere' is no folder"):
+        require_given_models(MetricOptions(sentence_model="/nowhere"))
+    with pytest.raises(ScoringError, match=r"lacks config\.json"):
+        require_given_models(MetricOptions(sentence_model=str(tmp_path)))
+    with pytest.raises(ScoringError, match="no fluency detector at 'nowhere'"):
+        require_given_models(MetricOptions(fluency_detector="nowhere"))
 
 
 def test_a_missing_detector_is_named():

@@ -11,6 +11,7 @@ import yaml
 
 from auricle import RunOptions, run
 from auricle.catalog.load import get_task
+from auricle.errors import ScoringError
 from auricle.plan.make import WORTH_STEPS, make_plan
 from auricle.runs.folder import RunFolder
 from commands import auricle
@@ -166,6 +167,15 @@ def test_without_the_decoder_a_plan_says_what_the_data_tell(suite: Path, home: P
     assert plan["stages_s"] == {"fetch": None, "encode": None, "train": None, "answer": None}
     text = auricle(*chosen, "--quiet", home=home).stdout
     assert "What a run will cost is unknown: No tokenizer can be loaded" in text
+
+
+def test_caption_models_that_are_not_there_are_refused_where_they_are_needed(
+    suite: Path, home: Path
+) -> None:
+    given = options(suite, 60, sentence_model="/nowhere")
+    assert make_plan("logmel", str(suite), options=given)["stages_s"]
+    with pytest.raises(ScoringError, match="'/nowhere' is no folder"):
+        make_plan("logmel", "track-b", options=RunOptions(sentence_model="/nowhere"))
 
 
 def test_the_hub_is_asked_for_the_sizes_of_missing_shards(

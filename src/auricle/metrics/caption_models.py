@@ -67,14 +67,16 @@ class CaptionModels(NamedTuple):
     detector: LoadedModel
 
 
-def require_caption_models(options: MetricOptions) -> None:
-    """Find or fetch both models without loading them, so that a lack shows before the work.
+def require_given_models(options: MetricOptions) -> None:
+    """Find the models that lie here by what the options say; nothing is fetched or loaded.
 
     Raises:
-        ScoringError: One is missing; the text says how to get it.
+        ScoringError: One is not there; the text says what is expected.
     """
-    _sentence_folder(options.sentence_model)
-    _detector_folder(options.fluency_detector)
+    if options.sentence_model and _is_place(options.sentence_model):
+        _sentence_folder(options.sentence_model)
+    if options.fluency_detector and not Path(options.fluency_detector).expanduser().is_file():
+        _detector_folder(options.fluency_detector)
 
 
 def load_caption_models(options: MetricOptions) -> CaptionModels:
@@ -190,7 +192,7 @@ def _model_folder(name: str, what: str, option: str) -> Path:
     """A folder with config, tokenizer and safetensors, given or fetched from the hub."""
     folder = Path(name).expanduser()
     if not folder.is_dir():
-        if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+        if _is_place(name):
             raise ScoringError(
                 f"The {what} '{name}' is no folder. Give {option} a folder with config.json, a "
                 "tokenizer and model.safetensors, or a name on the Hugging Face hub."
@@ -206,6 +208,13 @@ def _model_folder(name: str, what: str, option: str) -> Path:
             "as it was downloaded from the hub."
         )
     return folder
+
+
+def _is_place(name: str) -> bool:
+    """Whether a name means a folder here and not a repository of the hub."""
+    folder = Path(name).expanduser()
+    written = folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1
+    return written or folder.is_dir()
 
 
 def _from_hub(name: str, what: str, option: str) -> Path:

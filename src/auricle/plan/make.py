@@ -37,6 +37,7 @@ from auricle.progress import Progress, SilentProgress
 from auricle.runs.folder import RunFolder, safe_name
 from auricle.stages.encoding import Encoding, plan_batches
 from auricle.stages.further import resolve_evaluations
+from auricle.stages.opening import look_for_models
 from auricle.stages.process import LazyEncoder, find_folder, open_store
 from auricle.stages.training import Training
 
@@ -75,6 +76,7 @@ def make_plan(
     job = resolve(encoder, suite, options or RunOptions())
     further = [(one, each) for one in resolve_evaluations(job) for each in one.jobs]
     jobs = [job, *(each for _, each in further)]
+    look_for_models(jobs)
     plans = [_head(each, describe_tasks(each)) for each in jobs]
     for (one, _), own_plan in zip(further, plans[1:], strict=True):
         own_plan.update(evaluation=one.name, training=one.training)

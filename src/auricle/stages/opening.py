@@ -22,7 +22,7 @@ from auricle.files import TEMPORARY_PREFIX, make_folder, write_failure
 from auricle.job import Data, Job, open_data
 from auricle.lalm.model import require_decoder
 from auricle.lalm.train import checkpoints_bytes
-from auricle.metrics.caption_models import load_caption_models
+from auricle.metrics.caption_models import load_caption_models, require_given_models
 from auricle.progress import Progress, bytes_text
 from auricle.runs.folder import RunFolder
 from auricle.runs.manifest import asked_side, record_note
@@ -195,6 +195,16 @@ def _shape(job: Job) -> Recipe:
     """A recipe that is equal where equal LALMs are trained, for however many steps."""
     train = job.recipe.train.model_copy(update={"steps": 1})
     return job.recipe.model_copy(update={"train": train})
+
+
+def look_for_models(jobs: Sequence[Job]) -> None:
+    """Refuse caption models that are asked for by their place and are not there.
+
+    Raises:
+        ScoringError: See `require_given_models`.
+    """
+    if {task.metric for job in jobs for task in job.tasks} & {*_CAPTION_METRICS}:
+        require_given_models(jobs[0].options.caption_models())
 
 
 def _require_disk(
