@@ -128,9 +128,12 @@ def build_environment(
             words += ["--disable-pip-version-check", "-r", "requirements.txt"]
             bounds = Bounds(limits.install_s, into, limits.disk_bytes)
             done = _locked(environment, lock, words, bounds=bounds, place=(folder, logs, "install"))
-            if done.code != 0 and done.stopped in (None, Verdict.TIME_LIMIT):
-                if not index_answers(None if lock.prefix else dict(os.environ)):
-                    raise UserError(_NO_INDEX)
+            ours: Mapping[str, str] = os.environ
+            if lock.prefix:  # the locks show no configuration of ours, so nor may this
+                ours = clean_environment(**_pip_variables(), HOME=os.devnull)
+            may_be_network = done.code != 0 and done.stopped in (None, Verdict.TIME_LIMIT)
+            if may_be_network and not index_answers(ours):
+                raise UserError(_NO_INDEX)
             _judge(done, lock, "requirements.txt could not be installed", (folder, into))
         order = _construction(submission, folder)
         words = [str(_CONSTRUCT), str(ENCODER_ROOM), json.dumps(order)]
@@ -141,13 +144,13 @@ def build_environment(
     return replace(environment, num_parameters=_count_parameters(done))
 
 
-def index_answers(variables: dict[str, str] | None = None) -> bool:
+def index_answers(variables: Mapping[str, str]) -> bool:
     """Whether a package index can be reached: our own pip asks it for pip.
 
     It runs outside the locks, where no file of a submission steers it.
 
     Args:
-        variables: Environment variables; None = those that installing in the locks is given.
+        variables: Environment variables, with the index that the installation was given.
 
     Returns:
         True too where we have no pip of our own to ask with.
@@ -156,7 +159,6 @@ def index_answers(variables: dict[str, str] | None = None) -> bool:
         return True
     words = [sys.executable, "-m", "pip", "index", "versions", "pip"]
     words += ["--no-input", "--disable-pip-version-check", "--retries", "1", "--timeout", "15"]
-    variables = variables or clean_environment(**_pip_variables(), HOME=os.devnull)
     try:
         asked = subprocess.run(  # noqa: S603
             words, check=False, capture_output=True, timeout=120, cwd="/", env=variables

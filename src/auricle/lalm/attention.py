@@ -10,6 +10,7 @@ by plain products of some rows at a time (`Products`), which is two to three tim
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ _FEW = 8
 # Rows of `Products` at a time: fewer cost a call each, more compute scores that no row may see.
 _BLOCK = 160
 # Longer sequences go to torch's kernel: `Products` keeps what each row takes of each key, which
-# grows with the square (12 MB for a block of SmolLM2-135M at this length).
+# grows with the square (11 MB at this length for each of SmolLM2-135M's 30 layers).
 _LONG = 1024
 
 
@@ -45,7 +46,6 @@ class Layout:
         self.device = device
         self._places: dict[tuple[int, ...], Tensor] = {}
         self._mask: Tensor | None = None
-        self._causal: Tensor | None = None
 
     def places(self, counts: tuple[int, ...]) -> Tensor:
         """Row of each packed row in the padded form ``[len(counts) * max(counts)]``."""
@@ -54,13 +54,6 @@ class Layout:
             rows = [torch.arange(count) + at * width for at, count in enumerate(counts)]
             self._places[counts] = torch.cat(rows).to(self.device)
         return self._places[counts]
-
-    def causal(self) -> Tensor:
-        """0 where a row of a block may look in it, -inf elsewhere: bfloat16 ``[rows, rows]``."""
-        if self._causal is None:
-            shape, dtype = (_BLOCK, _BLOCK), torch.bfloat16
-            self._causal = torch.full(shape, -torch.inf, dtype=dtype, device=self.device).triu(1)
-        return self._causal
 
     def tail_mask(self) -> Tensor:
         """True where a padded tail row may look: bool ``[sequences, 1, max tail, max length]``."""
@@ -87,7 +80,7 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Tensor:
     """
     if layout.split:
         parts = zip(*(torch.split(x, list(layout.lengths)) for x in (q, k, v)), strict=True)
-        return torch.cat([_one(a, b, c, layout) for a, b, c in parts])
+        return torch.cat([_one(*part) for part in parts])
     count, width = len(layout.lengths), max(layout.lengths)
     places = layout.places(layout.lengths)
     q, k, v = (_pad(x, places, count, width) for x in (q, k, v))
@@ -114,11 +107,11 @@ def tail_attention(q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Tensor:
     return _attend(q, k, v, layout.tail_mask()).flatten(0, 1).index_select(0, tails)
 
 
-def _one(q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Tensor:
+def _one(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """A single sequence: ``[L, heads, width]`` to ``[L, heads * width]``."""
     if q.dtype is torch.bfloat16 and len(q) < _LONG:
         apply: Any = Products.apply
-        result: Tensor = apply(q, k, v, layout.causal())
+        result: Tensor = apply(q, k, v, _BLOCK)
         return result
     return _attend(q[None], k[None], v[None], None)[0]
 
@@ -131,20 +124,20 @@ class Products(Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, causal: Tensor) -> Tensor:
-        """As `causal_attention`; ``causal [block, block]`` is -inf above its diagonal, 0 else."""
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, size: int) -> Tensor:
+        """As `causal_attention`, ``size`` rows at a time."""
         key_heads, scale = k.shape[1], q.shape[-1] ** -0.5
         keys, values = k.transpose(0, 1).contiguous(), v.transpose(0, 1).contiguous()
         rows, weights, mixed = [], [], []
-        for start, stop in _blocks(len(q), len(causal)):
+        for start, stop in _blocks(len(q), size):
             block = _by_key_head(q[start:stop] * scale, key_heads)
             scores = torch.bmm(block, keys[:, :stop].transpose(1, 2))
             inside = scores.view(-1, stop - start, stop)[..., start:]
-            inside.add_(causal[: stop - start, : stop - start])
+            inside.add_(_causal(size, q.dtype)[: stop - start, : stop - start])
             rows.append(block)
             weights.append(torch.softmax(scores, -1))
             mixed.append(_by_row(torch.bmm(weights[-1], values[:, :stop]), stop - start))
-        ctx.block = len(causal)
+        ctx.size = size
         ctx.save_for_backward(keys, values, *rows, *weights)
         return torch.cat(mixed).flatten(1)
 
@@ -153,7 +146,7 @@ class Products(Function):
         """Gradients of the queries, keys and values."""
         keys, values, *kept = ctx.saved_tensors
         key_heads, length, width = keys.shape
-        blocks = _blocks(length, ctx.block)
+        blocks = _blocks(length, ctx.size)
         rows, weights = kept[: len(blocks)], kept[len(blocks) :]
         dy = dy.view(length, -1, width)
         # Blocks add up here, so in more digits than each has.
@@ -169,6 +162,12 @@ class Products(Function):
             dkeys[:, :stop] += torch.bmm(dscores.transpose(1, 2), block)
         dk, dv = (x.to(dy.dtype).transpose(0, 1) for x in (dkeys, dvalues))
         return torch.cat(dq).mul_(width**-0.5), dk, dv, None
+
+
+@cache
+def _causal(size: int, dtype: torch.dtype) -> Tensor:
+    """0 where a row of a block may look in it, -inf elsewhere: ``[size, size]``."""
+    return torch.full((size, size), -torch.inf, dtype=dtype).triu(1)
 
 
 def _blocks(length: int, size: int) -> list[tuple[int, int]]:
