@@ -19,7 +19,7 @@ demo: $(READY)  ## measure the built-in log-mel encoder on the synthetic suite `
 test: lint types short-demo pytest  ## everything that CI checks
 
 fast: $(READY)  ## the tests of every commit: under two minutes
-	$(BIN)/python -m pytest -q -n 2 -m "not slow and not evidence"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not evidence"
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -35,7 +35,7 @@ short-demo: $(READY)
 	  --set train.steps=30 --out $(SCRATCH)/runs --quiet
 
 pytest: $(READY)
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 bench: $(READY)  ## ours against a plain baseline, stage by stage; over an hour on a busy machine
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE KMP_BLOCKTIME=0 $(BIN)/python benchmarks/all.py
