@@ -1,7 +1,7 @@
 """What encoding costs beside the encoder: start, calls, bytes; and how fast the built-ins are.
 
     python benchmarks/encoder.py [ENCODER ...]
-    python benchmarks/encoder.py --products   # a transformer's layers through torch and as we do
+    python benchmarks/encoder.py --products   # transformers through torch, and as we do
 
 Prints one line per figure; medians over repetitions, one thread.
 """
@@ -13,8 +13,9 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -72,42 +73,67 @@ def measure_encoder(text: str, folder: Path) -> None:
 
 
 def measure_products() -> None:
-    """A transformer of 12 layers, 768 wide: as torch computes it, and as an encoder's process does.
+    """Transformers with random weights: as torch computes them, and as an encoder's process does.
 
-    Both sides in turn, CPU milliseconds a batch; medians of 7 pairs. They are the same where MKL is
+    Both sides in turn, CPU milliseconds a batch; medians of 5 pairs. They are the same where MKL is
     fast.
     """
     import torch
-    from base_encoder import BaseEncoder
 
     from auricle.encoder import child_products
 
-    model = BaseEncoder().eval()
-    print("| windows | torch, ms | ours, ms | ratio | largest difference |")
-    print("|---|---|---|---|---|")
-    for count, seconds in ((1, 1), (1, 2), (1, 10), (8, 2), (4, 10)):
-        audio = torch.from_numpy(
-            np.stack([probe_audio(n, seconds * SAMPLE_RATE) for n in range(count)])
-        )
-        mask = torch.ones(audio.shape, dtype=torch.int32)
+    print("| encoder | batch | torch, ms | ours, ms | ratio | largest difference |")
+    print("|---|---|---|---|---|---|")
+    for name, batch, forward in models():
         taken: tuple[list[float], list[float]] = ([], [])
         features = []
         with torch.no_grad():
-            for number in range(8):
+            for number in range(6):
                 for side, ours in ((0, False), (1, True)):
                     with child_products.fast_products() if ours else contextlib.nullcontext():
                         started = time.process_time()
-                        output, _ = model(audio, mask)
+                        output = forward()
                         taken[side].append(time.process_time() - started)
                     if not number:  # the first pair only warms up
                         features.append(output)
         plain, own = (statistics.median(times[1:]) * 1e3 for times in taken)
         difference = float((features[0] - features[1]).abs().max())
         print(
-            f"| {count} x {seconds} s | {plain:.0f} | {own:.0f} | {plain / own:.2f} "
+            f"| {name} | {batch} | {plain:.0f} | {own:.0f} | {plain / own:.2f} "
             f"| {difference:.1e} |",
             flush=True,
         )
+
+
+def models() -> Iterator[tuple[str, str, Callable[[], Any]]]:
+    """Name, batch and forward of each: the benchmarks' own, and base sizes of four families."""
+    import torch
+    import transformers as hf
+    from base_encoder import BaseEncoder
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+    torch.manual_seed(0)
+    base = BaseEncoder().eval()
+    for count, seconds in ((1, 1), (1, 2), (1, 10), (8, 2), (4, 10)):
+        windows = [probe_audio(n, seconds * SAMPLE_RATE) for n in range(count)]
+        audio = torch.from_numpy(np.stack(windows))
+        kept = torch.ones(audio.shape, dtype=torch.int32)
+        yield "12 layers of 768", f"{count} x {seconds} s", lambda a=audio, m=kept: base(a, m)[0]
+    sizes = {"encoder_layers": 12, "encoder_attention_heads": 12, "encoder_ffn_dim": 3072}
+    audio = torch.randn(4, 10 * SAMPLE_RATE)
+    for name, batch, model, given in (
+        ("wav2vec 2.0 base", "4 x 10 s", hf.Wav2Vec2Model(hf.Wav2Vec2Config()), audio),
+        ("WavLM base", "4 x 10 s", hf.WavLMModel(hf.WavLMConfig()), audio),
+        (
+            "Whisper small's encoder",
+            "1 x 30 s",
+            WhisperEncoder(hf.WhisperConfig(d_model=768, **sizes)),
+            torch.randn(1, 80, 3000),
+        ),
+        ("AST", "2 x 10.24 s", hf.ASTModel(hf.ASTConfig()), torch.randn(2, 1024, 128)),
+    ):
+        model.eval()
+        yield name, batch, lambda m=model, x=given: m(x).last_hidden_state
 
 
 def main() -> None:
