@@ -105,6 +105,17 @@ def test_the_encoders_child_imports_nothing_of_auricle() -> None:
             assert name.split(".")[0] != "auricle", f"{path.name}:{line} imports {name}"
 
 
+def test_the_encoders_child_reads_on_python_3_9() -> None:
+    """An encoder may live in an interpreter of its own, older than ours."""
+    files = [*SOURCE.glob("encoder/child*.py"), *SOURCE.glob("challenge/construct.py")]
+    words = ["check", "--isolated", "--target-version", "py39", "--select", "E9"]
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *words, *files], capture_output=True, text=True, check=False
+    )
+    assert len(files) > 5
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_files_and_functions_stay_within_their_budgets(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
