@@ -40,11 +40,6 @@ _LOG_TAIL_BYTES = 4_000
 _DYING_S = 5.0
 
 
-# Kernels that oneDNN compiled are kept in two caches, about 1 MB for each shape of a batch; without
-# both limits an encoder's process grew past 1.6 GB (docs/log.md).
-_KERNEL_CACHES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64", "LRU_CACHE_CAPACITY": "64"}
-
-
 def child_environment(base: Mapping[str, str] | None, *, threads: int) -> dict[str, str]:
     """The child's environment variables.
 
@@ -57,11 +52,11 @@ def child_environment(base: Mapping[str, str] | None, *, threads: int) -> dict[s
         for name, value in (os.environ if base is None else base).items()
         if not name.startswith(("AURICLE_", "COV_CORE_")) and name != "PYTHONHOME"
     }
-    for name, value in _KERNEL_CACHES.items():
-        environment.setdefault(name, value)
     count = str(threads)
     # Active waiting on busy cores slows a run eightfold and more; these must be set before torch
     # loads. The hash seed and cuBLAS's workspace keep one batch's features the same in every run.
+    # oneDNN's kernels are kept in two caches, about 1 MB for each shape of a batch: without both
+    # limits a process grew past 1.6 GB (docs/log.md).
     return environment | {
         "OMP_NUM_THREADS": count,
         "MKL_NUM_THREADS": count,
@@ -70,6 +65,8 @@ def child_environment(base: Mapping[str, str] | None, *, threads: int) -> dict[s
         "KMP_BLOCKTIME": "0",
         "GOMP_SPINCOUNT": "0",
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",
+        "LRU_CACHE_CAPACITY": "64",
         "PYTHONHASHSEED": "0",
         "PYTHONUNBUFFERED": "1",
         "TOKENIZERS_PARALLELISM": "false",

@@ -100,9 +100,10 @@ class Batch:
             "label_places",
             "labels",
         ]
-        moved = {
-            name: getattr(self, name).pin_memory().to(device, non_blocking=True) for name in names
-        }
+        tensors = {name: getattr(self, name) for name in names}
+        if device.type == "cuda":  # only from pinned memory does a copy not wait
+            tensors = {name: tensor.pin_memory() for name, tensor in tensors.items()}
+        moved = {name: t.to(device, non_blocking=True) for name, t in tensors.items()}
         return replace(self, **moved)
 
 
