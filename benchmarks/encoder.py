@@ -8,9 +8,9 @@ Prints one line per figure; medians over repetitions, one thread.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -138,7 +138,13 @@ def models() -> Iterator[tuple[str, str, Callable[[], Any]]]:
 
 def main() -> None:
     """Measure everything."""
-    if sys.argv[1:] == ["--products"]:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("encoders", nargs="*", metavar="ENCODER")
+    parser.add_argument(
+        "--products", action="store_true", help="transformers through torch, and as we do, instead"
+    )
+    arguments = parser.parse_args()
+    if arguments.products:
         measure_products()
         return
     with tempfile.TemporaryDirectory() as name:
@@ -146,7 +152,7 @@ def main() -> None:
         measure_channel(folder)
         examples = Path(__file__).parents[1] / "examples"
         own = [str(examples / "mean_1s.py"), str(examples / "eight_band.py")]
-        for text in sys.argv[1:] or ["logmel", "noise", *own]:
+        for text in arguments.encoders or ["logmel", "noise", *own]:
             measure_encoder(text, folder)
 
 
