@@ -8,10 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-QUICK = (
-    *("--set", "train.steps=110", "--set", "train.batch_size=8"),
-    *("--set", "answer.max_new_tokens=6", "--workers", "2"),
-)
+QUICK = ("--set", "train.steps=110", "--set", "answer.max_new_tokens=6", "--workers", "2")
 """Short, but every stage has several units of commit."""
 
 
