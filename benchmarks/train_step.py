@@ -28,6 +28,7 @@ import torch
 
 from auricle.catalog.recipe import Recipe
 from auricle.lalm.batch import Example, pack
+from auricle.lalm.gradients import gradients_of
 from auricle.lalm.lora import LoraSettings, save_adapter
 from auricle.lalm.model import LALM, build_lalm
 from auricle.lalm.optimiser import Optimiser, learning_rate
@@ -89,15 +90,15 @@ class Ours:
         self.lalm: LALM = build_lalm(
             recipe, tokens=no_tokens, feature_dim=plain.WIDTH, seed=1, device=device
         )
+        self.gradients = gradients_of(self.lalm)
         self.optimiser = Optimiser(self.lalm.pieces(), train=recipe.train)
 
     def step(self, batch: list[plain.Sample], features: list[torch.Tensor], number: int) -> float:
         """One training step."""
         examples = [Example(0, s.name, 0.0, s.prompt, s.target) for s in batch]
-        packed = pack(examples, features, concat=1).to(self.lalm.device)
+        packed = pack(examples, features, concat=1)
         seed = number if self.recipe.lora is not None and self.recipe.lora.dropout else None
-        loss = self.lalm.loss(packed, dropout_seed=seed)
-        loss.backward()
+        loss = self.gradients(packed, seed)
         self.optimiser.step(number)
         return float(loss.item())
 

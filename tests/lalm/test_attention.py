@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from auricle.lalm.attention import Layout, Products, causal_attention
+from auricle.lalm.attention import Layout, Products
 
 CPU = torch.device("cpu")
 
@@ -25,7 +25,7 @@ def test_bf16_attention_and_its_gradients_stay_near_the_exact_ones(lengths):
     rows = sum(lengths)
     given = [torch.randn(rows, heads, 16).bfloat16().requires_grad_() for heads in (6, 2, 2)]
     dy = torch.randn(rows, 96).bfloat16()
-    found = causal_attention(*given, Layout(lengths, lengths, CPU))
+    found = Layout(lengths, lengths, CPU).causal(*given)
     gradients = torch.autograd.grad(found, given, dy)
 
     exact = [x.detach().double().requires_grad_() for x in given]

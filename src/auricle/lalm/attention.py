@@ -11,7 +11,7 @@ by plain products of some rows at a time (`Products`), which is two to three tim
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -25,6 +25,25 @@ _BLOCK = 160
 # Longer sequences go to torch's kernel: `Products` keeps what each row takes of each key, which
 # grows with the square (11 MB at this length for each of SmolLM2-135M's 30 layers).
 _LONG = 1024
+
+
+class Attention(Protocol):
+    """Attention among the rows of one batch: N rows, K of them with a label."""
+
+    def causal(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Each row attends to its own sequence up to itself.
+
+        Args:
+            q: ``[N, heads, width]``.
+            k: ``[N, key heads, width]``.
+            v: ``[N, key heads, width]``.
+
+        Returns:
+            ``[N, heads * width]``.
+        """
+
+    def tails(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """The same for the rows with a label alone: q is ``[K, heads, width]``."""
 
 
 class Layout:
@@ -41,7 +60,7 @@ class Layout:
             device: Of the rows.
         """
         self.lengths = lengths
-        self.tails = tails
+        self.tail_counts = tails
         self.split = device.type == "cpu" and len(lengths) <= _FEW
         self.device = device
         self._places: dict[tuple[int, ...], Tensor] = {}
@@ -55,56 +74,34 @@ class Layout:
             self._places[counts] = torch.cat(rows).to(self.device)
         return self._places[counts]
 
-    def tail_mask(self) -> Tensor:
+    def causal(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """See `Attention`."""
+        if self.split:
+            parts = zip(*(torch.split(x, list(self.lengths)) for x in (q, k, v)), strict=True)
+            return torch.cat([_one(*part) for part in parts])
+        count, width = len(self.lengths), max(self.lengths)
+        places = self.places(self.lengths)
+        q, k, v = (_pad(x, places, count, width) for x in (q, k, v))
+        return _attend(q, k, v, None).flatten(0, 1).index_select(0, places)
+
+    def tails(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """See `Attention`; the K rows are the ``tails`` last ones of each sequence."""
+        count, width, tail = len(self.lengths), max(self.lengths), max(self.tail_counts)
+        places = self.places(self.lengths)
+        k, v = (_pad(x, places, count, width) for x in (k, v))
+        tails = self.places(self.tail_counts)
+        q = _pad(q, tails, count, tail)
+        return _attend(q, k, v, self._tail_mask()).flatten(0, 1).index_select(0, tails)
+
+    def _tail_mask(self) -> Tensor:
         """True where a padded tail row may look: bool ``[sequences, 1, max tail, max length]``."""
         if self._mask is None:
             keys = torch.arange(max(self.lengths))
-            rows = torch.arange(max(self.tails))
-            first = torch.tensor(self.lengths) - torch.tensor(self.tails)
+            rows = torch.arange(max(self.tail_counts))
+            first = torch.tensor(self.lengths) - torch.tensor(self.tail_counts)
             last = first[:, None] + rows[None, :]
             self._mask = (keys[None, None, :] <= last[:, :, None]).unsqueeze(1).to(self.device)
         return self._mask
-
-
-def causal_attention(q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Tensor:
-    """Each row attends to its own sequence up to itself.
-
-    Args:
-        q: ``[N, heads, width]``.
-        k: ``[N, key heads, width]``.
-        v: ``[N, key heads, width]``.
-        layout: Of the N rows.
-
-    Returns:
-        ``[N, heads * width]``.
-    """
-    if layout.split:
-        parts = zip(*(torch.split(x, list(layout.lengths)) for x in (q, k, v)), strict=True)
-        return torch.cat([_one(*part) for part in parts])
-    count, width = len(layout.lengths), max(layout.lengths)
-    places = layout.places(layout.lengths)
-    q, k, v = (_pad(x, places, count, width) for x in (q, k, v))
-    return _attend(q, k, v, None).flatten(0, 1).index_select(0, places)
-
-
-def tail_attention(q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Tensor:
-    """The same for the last rows of each sequence alone.
-
-    Args:
-        q: ``[K, heads, width]``: the ``layout.tails`` last rows of each sequence.
-        k: ``[N, key heads, width]``.
-        v: ``[N, key heads, width]``.
-        layout: Of the N rows.
-
-    Returns:
-        ``[K, heads * width]``.
-    """
-    count, width, tail = len(layout.lengths), max(layout.lengths), max(layout.tails)
-    places = layout.places(layout.lengths)
-    k, v = (_pad(x, places, count, width) for x in (k, v))
-    tails = layout.places(layout.tails)
-    q = _pad(q, tails, count, tail)
-    return _attend(q, k, v, layout.tail_mask()).flatten(0, 1).index_select(0, tails)
 
 
 def _one(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -125,7 +122,7 @@ class Products(Function):
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, size: int) -> Tensor:
-        """As `causal_attention`, ``size`` rows at a time."""
+        """As `Layout.causal`, ``size`` rows at a time."""
         key_heads, scale = k.shape[1], q.shape[-1] ** -0.5
         keys, values = k.transpose(0, 1).contiguous(), v.transpose(0, 1).contiguous()
         rows, weights, mixed = [], [], []

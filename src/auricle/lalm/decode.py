@@ -18,12 +18,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from auricle.lalm.attention import Layout, causal_attention
+from auricle.lalm.attention import Layout
 from auricle.lalm.greedy import Settings, choose
 from auricle.lalm.llama import LeanBlock, LeanLlama
 from auricle.lalm.matmul import Packed
 from auricle.lalm.operations import Group, rotate
-from auricle.lalm.rows import Rows, Shape
+from auricle.lalm.recorder import Recorder, Recordings, recorder_of
+from auricle.lalm.rows import ROUND_SLOTS, Cache, Rows, Shape, round_up
 from auricle.lalm.sources import inverse_rms, normed
 
 # Positions that the cache has room for: 3 GB in float32 for the official decoder.
@@ -40,25 +41,51 @@ class _Layer:
     norm2: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class _FixedRows:
+    """What a recorded step of some slots reads and writes."""
+
+    tokens: Tensor
+    sizes: Tensor
+    x: Tensor
+
+    @classmethod
+    def make(cls, slots: int, embedding: Tensor) -> _FixedRows:
+        tokens, sizes = (embedding.new_zeros(slots, dtype=torch.int64) for _ in range(2))
+        return cls(tokens, sizes, embedding.new_zeros(slots, embedding.shape[1]))
+
+
 class Generator:
     """A decoder with its adapters merged, ready to answer."""
 
-    def __init__(self, decoder: LeanLlama, *, cache_positions: int = CACHE_POSITIONS) -> None:
+    def __init__(
+        self,
+        decoder: LeanLlama,
+        *,
+        cache_positions: int = CACHE_POSITIONS,
+        recorder: Recorder | None = None,
+    ) -> None:
         """Merge; later training of the decoder does not reach this copy where it has adapters.
 
         Args:
             decoder: Trained.
             cache_positions: Room for keys and values; at least one question is answered at a time.
+            recorder: Of the decoder's device; the device's own where this is None.
         """
         self._decoder = decoder
         self._dtype = decoder.compute_dtype
-        self._shape = Shape(
+        device = decoder.embedding.device
+        recorder = recorder or recorder_of(device)
+        self._recordings = None if recorder is None else Recordings(recorder)
+        self._fixed: dict[int, _FixedRows] = {}
+        shape = Shape(
             layers=len(decoder.blocks),
             key_heads=decoder.heads[1],
             head_dim=decoder.head_dim,
             dtype=self._dtype,
             positions=cache_positions,
         )
+        self._cache = Cache(shape, device, stays=recorder is not None)
         self._layers = [_layer(block, self._dtype) for block in decoder.lean_blocks()]
         self._head = Packed(decoder.head.detach())
 
@@ -79,7 +106,7 @@ class Generator:
         if not audio or settings.max_new_tokens == 0:
             return [[] for _ in audio]
         inputs = [self._input(a, p) for a, p in zip(audio, prompts, strict=True)]
-        rows = Rows([len(x) for x in inputs], settings, self._shape, inputs[0].device)
+        rows = Rows([len(x) for x in inputs], settings, self._cache)
         x = inputs[0].new_zeros(0, self._decoder.hidden_size)
         while rows.admit():
             fresh = [
@@ -114,7 +141,7 @@ class Generator:
             q, k, v = self._qkv(layer, x, rotation)
             rows.keys[place][slot_of, :, positions] = k
             rows.values[place][slot_of, :, positions] = v
-            mixed = causal_attention(q, k, v, layout)
+            mixed = layout.causal(q, k, v)
             if place == len(self._layers) - 1:
                 x, mixed = x[last], mixed[last]
             x = self._after_attention(layer, x, mixed)
@@ -122,21 +149,53 @@ class Generator:
 
     def _step(self, tokens: Tensor, rows: Rows) -> Tensor:
         """One more token of each row; returns ``[rows, hidden]``."""
-        x = F.embedding(tokens, self._decoder.embedding)
+        if not rows.owners:
+            return F.embedding(tokens, self._decoder.embedding)
+        if self._recordings is None:
+            sizes = torch.tensor(rows.sizes, device=tokens.device)
+            x = self._advance(tokens, sizes, rows, max(rows.sizes) + 1)
+        else:
+            x = self._fixed_step(tokens, rows, self._recordings)
+        rows.sizes = [size + 1 for size in rows.sizes]
+        return x
+
+    def _fixed_step(self, tokens: Tensor, rows: Rows, recordings: Recordings) -> Tensor:
+        """The same with few shapes: free slots are computed along, and all of the room read."""
         count = len(rows.owners)
-        if not count:
-            return x
+        wide, room = round_up(count, ROUND_SLOTS), rows.keys[0].shape[2]
+        if wide not in self._fixed:
+            self._fixed[wide] = _FixedRows.make(wide, self._decoder.embedding)
+        fixed = self._fixed[wide]
+        fixed.tokens[:count].copy_(tokens)
+        sizes = torch.tensor([*rows.sizes, *[0] * (wide - count)])
+        fixed.sizes.copy_(sizes.pin_memory() if tokens.is_cuda else sizes, non_blocking=True)
+        recordings.run(
+            (wide, room, self._cache.times_made),
+            lambda: fixed.x.copy_(self._advance(fixed.tokens, fixed.sizes, rows, room)),
+            lambda: [fixed.x],
+        )
+        return fixed.x[:count]
+
+    def _advance(self, tokens: Tensor, sizes: Tensor, rows: Rows, width: int) -> Tensor:
+        """Tokens of the first slots to their rows ``[tokens, hidden]``; their keys are cached.
+
+        Args:
+            tokens: int64 ``[n]``.
+            sizes: int64 ``[n]``: positions that each slot holds.
+            rows: Their cache.
+            width: Positions that are looked at; more than any slot holds.
+        """
+        x = F.embedding(tokens, self._decoder.embedding)
+        count = len(tokens)
         heads, key_heads = self._decoder.heads
-        lengths = torch.tensor(rows.sizes, device=x.device)
-        rotation = self._decoder.rotation(lengths)
-        width = max(rows.sizes) + 1
-        mask = (torch.arange(width, device=x.device) <= lengths[:, None])[:, None, None, :]
+        rotation = self._decoder.rotation(sizes)
+        mask = (torch.arange(width, device=x.device) <= sizes[:, None])[:, None, None, :]
         every = torch.arange(count, device=x.device)
         for place, layer in enumerate(self._layers):
             q, k, v = self._qkv(layer, x, rotation)
             keys, values = rows.keys[place], rows.values[place]
-            keys[every, :, lengths] = k
-            values[every, :, lengths] = v
+            keys[every, :, sizes] = k
+            values[every, :, sizes] = v
             # The query heads of one key head are taken as its query positions.
             mixed = F.scaled_dot_product_attention(
                 q.view(count, key_heads, heads // key_heads, -1),
@@ -145,7 +204,6 @@ class Generator:
                 attn_mask=mask,
             )
             x = self._after_attention(layer, x, mixed.reshape(count, -1))
-        rows.sizes = [size + 1 for size in rows.sizes]
         return x
 
     def _qkv(

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from auricle.lalm.attention import Layout, causal_attention, tail_attention
+from auricle.lalm.attention import Attention, Layout
 from auricle.lalm.batch import Batch
+from auricle.lalm.fixed import NO_LABEL, FixedBatch
 from auricle.lalm.lora import PREFIX, LoraSettings, first_down
 from auricle.lalm.matmul import ROUND_ROWS
 from auricle.lalm.operations import Adapters, Dropout, Group, linear, rotate
@@ -220,23 +221,52 @@ class LeanLlama(nn.Module):
             lengths, tails = (*lengths, fill), (*tails, 0)
             positions = torch.cat([positions, torch.arange(fill, device=x.device)])
         layout = Layout(lengths, tails, x.device)
-        dropout = None
-        if dropout_seed is not None and self.dropout_rate > 0:
+        generator = None
+        if dropout_seed is not None:
             generator = torch.Generator(x.device).manual_seed(dropout_seed)
+        logits = self._logits(x, layout, positions, batch.label_places, generator)
+        return F.cross_entropy(logits, batch.labels)
+
+    def fixed_loss(
+        self, audio: Tensor, batch: FixedBatch, *, generator: torch.Generator | None
+    ) -> Tensor:
+        """The same of a batch of fixed shape, with no number from the CPU: it can be recorded.
+
+        Args:
+            audio: The projected features ``[N, hidden]``; only those of audio rows are used.
+            batch: Where they and the tokens go.
+            generator: Of this step's dropout masks, or None for no dropout.
+        """
+        text = F.embedding(batch.tokens, self.embedding)
+        x = torch.where(batch.is_audio[:, None], audio.to(text.dtype), text)
+        attention = batch.attention(self.compute_dtype)
+        logits = self._logits(x, attention, batch.positions, batch.label_places, generator)
+        return F.cross_entropy(logits, batch.labels, ignore_index=NO_LABEL)
+
+    def _logits(
+        self,
+        x: Tensor,
+        attention: Attention,
+        positions: Tensor,
+        label_places: Tensor,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        """Rows ``[N, hidden]`` to the logits of those with a label ``[K, vocabulary]``."""
+        dropout = None
+        if generator is not None and self.dropout_rate > 0:
             dropout = Dropout(self.dropout_rate, generator)
         rotation = self.rotation(positions)
         blocks = self.lean_blocks()
         for block in blocks[:-1]:
-            x = self._block(block, x, layout, rotation, dropout)
-        x = self._last_block(blocks[-1], x, layout, rotation, batch.label_places, dropout)
-        logits = F.linear(normed(x, self.norm, self.eps), self.head)
-        return F.cross_entropy(logits, batch.labels)
+            x = self._block(block, x, attention, rotation, dropout)
+        x = self._last_block(blocks[-1], x, attention, rotation, label_places, dropout)
+        return F.linear(normed(x, self.norm, self.eps), self.head)
 
     def _block(
         self,
         block: LeanBlock,
         x: Tensor,
-        layout: Layout,
+        attention: Attention,
         rotation: tuple[Tensor, Tensor],
         dropout: Dropout | None,
     ) -> Tensor:
@@ -248,14 +278,14 @@ class LeanLlama(nn.Module):
         )
         qk, v = torch.split(qkv.view(len(x), -1, self.head_dim), [heads + key_heads, key_heads], 1)
         q, k = torch.split(rotate(qk, *rotation), [heads, key_heads], 1)
-        mixed = causal_attention(q, k, v, layout)
+        mixed = attention.causal(q, k, v)
         return self._after_attention(block, x, mixed, dropout)
 
     def _last_block(
         self,
         block: LeanBlock,
         x: Tensor,
-        layout: Layout,
+        attention: Attention,
         rotation: tuple[Tensor, Tensor],
         places: Tensor,
         dropout: Dropout | None,
@@ -274,7 +304,7 @@ class LeanLlama(nn.Module):
         )
         cos, sin = rotation
         q = rotate(q.view(len(x), -1, self.head_dim), cos[places], sin[places])
-        mixed = tail_attention(q, rotate(k, cos, sin), v, layout)
+        mixed = attention.tails(q, rotate(k, cos, sin), v)
         return self._after_attention(block, x, mixed, dropout)
 
     def _after_attention(

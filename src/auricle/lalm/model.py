@@ -17,6 +17,7 @@ from torch.nn import functional as F  # noqa: N812
 from auricle.catalog.recipe import DecoderConfig, Recipe
 from auricle.errors import CatalogError
 from auricle.lalm.batch import Batch, stack_frames
+from auricle.lalm.fixed import FixedBatch
 from auricle.lalm.generic import GenericDecoder
 from auricle.lalm.llama import LeanLlama, is_lean
 from auricle.lalm.lora import LoraSettings
@@ -95,6 +96,17 @@ class LALM(nn.Module):
             dropout_seed: Seed of the adapters' dropout, or None for no dropout.
         """
         return self.decoder.loss(self.project(batch.features), batch, dropout_seed=dropout_seed)
+
+    def fixed_loss(self, batch: FixedBatch, *, generator: torch.Generator | None = None) -> Tensor:
+        """The same of a batch of fixed shape, by the lean decoder alone.
+
+        Args:
+            batch: On this device.
+            generator: Of the adapters' dropout, seeded for this step, or None for no dropout.
+        """
+        assert isinstance(self.decoder, LeanLlama)
+        audio = self.project(batch.features)
+        return self.decoder.fixed_loss(audio, batch, generator=generator)
 
 
 def build_lalm(

@@ -7,6 +7,7 @@ answers, so a chunk's rows meet the same others whenever it is answered (law 4).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ from auricle.lalm.greedy import NOTHING, Settings, check_tokens
 
 # Positions that enter together: what they need at once stays small, and the products large.
 _PIECE = 2_048
+# Sizes of a cache that stays, so that recorded steps are few.
+ROUND_ROOM = 64
+ROUND_SLOTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +35,77 @@ class Shape:
     """Of all slots together; one slot there always is."""
 
 
+class Cache:
+    """Keys and values of the rows: for each layer ``[slots, key heads, room, width]``."""
+
+    def __init__(self, shape: Shape, device: torch.device, *, stays: bool = False) -> None:
+        """Hold nothing yet.
+
+        Args:
+            shape: What is cached, and room for how many positions.
+            device: Where.
+            stays: Use the same memory for every chunk, and few sizes, as recorded steps need it.
+        """
+        self.device = device
+        self.times_made = 0
+        self._shape = shape
+        self._stays = stays
+        self._memory: list[Tensor] = []
+
+    def lay_out(self, questions: int, room: int) -> tuple[int, list[Tensor], list[Tensor]]:
+        """Make room for a chunk.
+
+        Args:
+            questions: Of the chunk.
+            room: Positions that the longest of them needs, its answer included.
+
+        Returns:
+            How many can be answered at a time; keys and values of each layer.
+        """
+        shape = self._shape
+        if self._stays:
+            room = round_up(room, ROUND_ROOM)
+        slots = min(questions, max(1, shape.positions // room))
+        size = (round_up(slots, ROUND_SLOTS), shape.key_heads, room, shape.head_dim)
+        if not self._stays:
+            size = (slots, *size[1:])
+            # Memory of zeros is taken when it is first written to, so unused room costs nothing.
+            memory = self._make(math.prod(size))
+        else:
+            memory = self._kept(math.prod(size))
+        views = [flat[: math.prod(size)].view(size) for flat in memory]
+        return slots, views[: shape.layers], views[shape.layers :]
+
+    def _kept(self, numbers: int) -> list[Tensor]:
+        if not self._memory or len(self._memory[0]) < numbers:
+            self._memory = []  # goes before more is asked for
+            self._memory = self._make(numbers)
+            self.times_made += 1
+        return self._memory
+
+    def _make(self, numbers: int) -> list[Tensor]:
+        shape = self._shape
+        return [
+            torch.zeros(numbers, dtype=shape.dtype, device=self.device)
+            for _ in range(2 * shape.layers)
+        ]
+
+
+def round_up(count: int, step: int) -> int:
+    """The next multiple."""
+    return -(-count // step) * step
+
+
 class Rows:
     """Row j of the cache belongs to question ``owners[j]`` and holds ``sizes[j]`` positions."""
 
-    def __init__(
-        self, lengths: Sequence[int], settings: Settings, shape: Shape, device: torch.device
-    ) -> None:
+    def __init__(self, lengths: Sequence[int], settings: Settings, cache: Cache) -> None:
         """Nobody has a slot yet.
 
         Args:
             lengths: Positions of each question.
             settings: Of the generation.
-            shape: Of the cache.
-            device: Of the cache.
+            cache: Laid out for them; no other rows use it meanwhile.
         """
         self.settings = settings
         self.answers: list[list[int]] = [[] for _ in lengths]
@@ -53,14 +115,10 @@ class Rows:
         self._admitted = 0
         self._fresh = range(0)
         room = max(lengths) + settings.max_new_tokens
-        self._slots = min(len(lengths), max(1, shape.positions // room))
-        size = (self._slots, shape.key_heads, room, shape.head_dim)
-        # Memory of zeros is taken when it is first written to, so unused room costs nothing.
-        self.keys, self.values = (
-            [torch.zeros(size, dtype=shape.dtype, device=device) for _ in range(shape.layers)]
-            for _ in range(2)
+        self._slots, self.keys, self.values = cache.lay_out(len(lengths), room)
+        self._said = torch.full(
+            (self._slots, settings.max_new_tokens), NOTHING, device=cache.device
         )
-        self._said = torch.full((self._slots, settings.max_new_tokens), NOTHING, device=device)
 
     def admit(self) -> bool:
         """Give free slots to those who wait; False where nobody is left to answer."""

@@ -25,6 +25,7 @@ from auricle.errors import TrainingError
 from auricle.files import write_text
 from auricle.lalm.batch import BatchSource, DrawLike
 from auricle.lalm.checkpoint import KEPT, Checkpoint, load_newest, save_checkpoint, save_final
+from auricle.lalm.gradients import gradients_of
 from auricle.lalm.model import LALM
 from auricle.lalm.optimiser import Optimiser, learning_rate
 from auricle.lalm.pieces import assign, values
@@ -99,6 +100,7 @@ class Trainer:
         self._seed = seed
         self._folder = folder
         self._pieces = lalm.pieces()
+        self._gradients = gradients_of(lalm)
         self._optimiser = Optimiser(self._pieces, train=recipe.train)
         self._losses: list[float] = []
         self._norms: list[float] = []
@@ -109,6 +111,11 @@ class Trainer:
     def steps(self) -> int:
         """Steps of the whole training."""
         return self._train.steps
+
+    @property
+    def slow_because(self) -> str:
+        """A sentence on what makes the steps slow, empty where nothing does."""
+        return self._gradients.slow_because
 
     @property
     def losses(self) -> Sequence[float]:
@@ -149,10 +156,9 @@ class Trainer:
         every = checkpoint_interval(self.steps)
         on_cpu = self.lalm.device.type == "cpu"
         for batch in self._source.batches(self.step, stop):
-            loss = self.lalm.loss(batch.to(self.lalm.device), dropout_seed=self._dropout_seed())
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss = self._gradients(batch, self._dropout_seed())
             norm = self._optimiser.step(self.step)
-            self._unread.append((loss.detach(), norm, batch.names))
+            self._unread.append((loss, norm, batch.names))
             self.step += 1
             due = self.step % every == 0 and self.step < self.steps
             if on_cpu or due or len(self._unread) >= _STEPS_BETWEEN_READS:

@@ -23,6 +23,7 @@ from auricle.job import Data, Job
 from auricle.lalm.batch import BatchSource
 from auricle.lalm.decode import Generator
 from auricle.lalm.generic import GenericDecoder
+from auricle.lalm.gradients import gradients_of
 from auricle.lalm.greedy import Settings
 from auricle.lalm.model import LALM
 from auricle.lalm.optimiser import Optimiser
@@ -123,6 +124,36 @@ def padded_s(batch: Batch) -> float:
     return len(batch.windows) * max(window.duration_s for window in batch.windows)
 
 
+@dataclass(slots=True)
+class _Memory:
+    used_bytes: int = 0
+
+
+@contextmanager
+def _saved_memory() -> Iterator[_Memory]:
+    """What a step keeps for its gradients."""
+    memory, seen = _Memory(), set[int]()
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in seen:
+            seen.add(storage.data_ptr())
+            memory.used_bytes += storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield memory
+
+
+@contextmanager
+def _device_memory(device: torch.device) -> Iterator[_Memory]:
+    """How far a GPU's memory rose: by all of a step where it is recorded, else by nothing."""
+    memory, before = _Memory(), torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    yield memory
+    memory.used_bytes = torch.cuda.max_memory_allocated(device) - before
+
+
 class Bench:
     """A LALM to measure on."""
 
@@ -134,6 +165,7 @@ class Bench:
         self._source = BatchSource(
             draws=data.mixture.draws, read=self._read, tokens=tokens, recipe=job.recipe
         )
+        self._gradients = gradients_of(lalm)
         self.saved_per_position = 0.0
         self.longest_step = 0
 
@@ -154,6 +186,8 @@ class Bench:
 
         def one(place: int) -> Cost:
             self._source.examples(steps[place])
+            if self._on_gpu:
+                self._step(steps[place], optimiser)  # records its shape, as a run does once
             watch = Watch()
             with watch.running():
                 self._step(steps[place], optimiser)
@@ -177,21 +211,17 @@ class Bench:
         return size
 
     def _step(self, step: int, optimiser: Optimiser) -> None:
-        batch = self._source.batch(step).to(self.lalm.device)
-        saved: dict[int, int] = {}
-
-        def pack(tensor: Tensor) -> Tensor:
-            storage = tensor.untyped_storage()
-            saved[storage.data_ptr()] = storage.nbytes()
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            loss = self.lalm.loss(batch, dropout_seed=step)
-        loss.backward()  # type: ignore[no-untyped-call]
+        batch = self._source.batch(step)
+        with _device_memory(self.lalm.device) if self._on_gpu else _saved_memory() as memory:
+            loss = self._gradients(batch, step)
         optimiser.step(step)
-        float(loss.detach())  # a GPU is waited for
-        used = sum(saved.values()) / len(batch.positions)
+        float(loss)  # a GPU is waited for
+        used = memory.used_bytes / len(batch.positions)
         self.saved_per_position = max(self.saved_per_position, used)
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self.lalm.device.type == "cuda"
 
     def measure_answering(self, chunks: Sequence[Asked], limit: Limit) -> Measured:
         """Answer some of a few chunks' questions, for a few tokens."""
@@ -229,6 +259,9 @@ class Bench:
         if self.lalm.device.type == "cpu":
             rows = max(1, min(rows, _POSITIONS_AT_ONCE * rows // chunk.positions))
         few = max(1, rows // 4)
+        if self._on_gpu:  # records the steps, as a run does once
+            for count in (rows, few):
+                self._time(chunk, count, engine)
         prefill, many_s = self._time(chunk, rows, engine)
         few_s = self._time(chunk, few, engine)[1] if few < rows else many_s
         return _Speed(prefill * (len(chunk.lengths) / rows), (few, few_s), (rows, many_s))

@@ -44,6 +44,7 @@ class Training:
             folder=folder,
         )
         self.trainer.resume()
+        self._told_slow = False
 
     def spans(self) -> Iterator[Span]:
         """The blocks of draws that are encoded and trained on together, from here on.
@@ -91,6 +92,9 @@ class Training:
             self.encoding.progress.stage("train", total, "steps", done=trainer.step) as stage,
         ):
             trainer.run_until(stop, stage=stage)
+        if trainer.slow_because and not self._told_slow:
+            self._told_slow = True
+            self.encoding.progress.warn(trainer.slow_because)
 
     def answerer(self) -> Answerer:
         """The trained LALM, ready to answer."""

@@ -1,0 +1,146 @@
+"""Work that a GPU records once and then repeats at one launch: CUDA graphs.
+
+A training step of SmolLM2-135M is some four thousand operations, each of which takes a CPU longer
+to ask for than an H100 to do. Recorded, they are asked for once. What is recorded repeats the same
+operations on the same memory: it may read nothing back, and its inputs are tensors that stay.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+# A recording keeps its own list of operations on the GPU; the longest unused one makes room.
+_MOST = 64
+# How far a repetition may be from the work itself: what a changed order of additions can explain.
+_TOLERANCE = 1e-2
+
+logger = logging.getLogger(__name__)
+
+Work = Callable[[], object]
+
+
+class Recorder(Protocol):
+    """Records work on one device."""
+
+    def rehearse(self, work: Work) -> None:
+        """Do the work once where it will be recorded, so that libraries are set up."""
+
+    def record(self, work: Work, generator: torch.Generator | None) -> Work:
+        """What repeats the work; ``generator`` is read where it then stands."""
+
+
+class CudaRecorder:
+    """CUDA graphs that share their memory, since no two of them run at a time."""
+
+    def __init__(self, device: torch.device) -> None:
+        """Prepare a stream and a pool of memory; before the process' first product on a GPU."""
+        # What torch asks of whoever wants the same bits again; read at the first product.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        self._stream: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._pool = torch.cuda.graph_pool_handle()
+
+    def rehearse(self, work: Work) -> None:
+        """See `Recorder`."""
+        outside = torch.cuda.current_stream(self._stream.device)
+        self._stream.wait_stream(outside)
+        with torch.cuda.stream(self._stream):
+            work()
+        outside.wait_stream(self._stream)
+
+    def record(self, work: Work, generator: torch.Generator | None) -> Work:
+        """See `Recorder`."""
+        graph = torch.cuda.CUDAGraph()
+        if generator is not None:
+            graph.register_generator_state(generator)
+        # Other threads prepare batches meanwhile; what they do is no business of this recording.
+        with torch.cuda.graph(
+            graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
+        ):
+            work()
+        return graph.replay
+
+
+def recorder_of(device: torch.device) -> Recorder | None:
+    """The recorder of a device, None where recording gains nothing."""
+    return CudaRecorder(device) if device.type == "cuda" else None
+
+
+class Recordings:
+    """Work by key, each recorded when it is first asked for and compared with itself.
+
+    Where a recording fails or gives other numbers than the work, everything is done step by step
+    from there on: slower, with the same operations in the same order.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        """Nothing is recorded yet; ``given_up`` says why nothing is any more, if so."""
+        self._recorder: Recorder | None = recorder
+        self._made: OrderedDict[Hashable, Work] = OrderedDict()
+        self.given_up = ""
+
+    def run(
+        self,
+        key: Hashable,
+        work: Work,
+        results: Callable[[], Sequence[Tensor]],
+        *,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        """Do the work.
+
+        Args:
+            key: Names the operations and the memory that they use.
+            work: May be done twice: the second time gives the same.
+            results: Where the work leaves what it computed.
+            generator: What the work draws from; it is seeded.
+        """
+        if self._recorder is None:
+            work()
+            return
+        if key in self._made:
+            self._made.move_to_end(key)
+            self._made[key]()
+            return
+        seed = None if generator is None else generator.initial_seed()
+        self._recorder.rehearse(work)
+        expected = [result.clone() for result in results()]
+        try:
+            repeat = self._recorder.record(work, generator)
+            if generator is not None and seed is not None:
+                generator.manual_seed(seed)
+            repeat()
+            found = results()
+            same = all(_close(a, b) for a, b in zip(found, expected, strict=True))
+            why = "" if same else "its repetition gives other numbers"
+        except RuntimeError as error:
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+        if why:
+            self._give_up(why)
+            for result, value in zip(results(), expected, strict=True):
+                result.copy_(value)
+            return
+        self._made[key] = repeat
+        if len(self._made) > _MOST:
+            self._made.popitem(last=False)
+
+    def _give_up(self, why: str) -> None:
+        self.given_up = (
+            f"The GPU's work cannot be recorded as a CUDA graph ({why}); it is launched step by "
+            "step, which is slower and gives the same results."
+        )
+        logger.warning("%s", self.given_up)
+        self._recorder = None
+        self._made.clear()
+
+
+def _close(found: Tensor, expected: Tensor) -> bool:
+    """Whether two results are the same but for rounding; not-a-number equals itself."""
+    found, expected = found.double().nan_to_num(), expected.double().nan_to_num()
+    return bool((found - expected).norm() <= _TOLERANCE * expected.norm() + 1e-9)

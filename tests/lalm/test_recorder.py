@@ -1,0 +1,198 @@
+"""Recorded work: the same numbers as the work itself, and what happens where recording fails."""
+
+import logging
+from collections import Counter
+from itertools import chain
+
+import pytest
+import torch
+from lalm_material import DIM, Folder, Material
+from tape import Tape
+from test_fixed import WHOLE, batch_of
+from test_train import DROPOUT, trainer_of, weights
+
+from auricle.lalm import recorder as recorder_module
+from auricle.lalm.decode import Generator
+from auricle.lalm.gradients import FixedGradients
+from auricle.lalm.greedy import Settings
+from auricle.lalm.model import build_lalm
+from auricle.lalm.recorder import Recordings
+
+
+class Broken(Tape):
+    def record(self, work, generator):
+        raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nmore")
+
+
+def trainer_with(recorder, *given):
+    """A trainer whose steps are recorded."""
+    trainer = trainer_of(*given)
+    trainer._gradients = FixedGradients(trainer.lalm, recorder)
+    return trainer
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, WHOLE, {"precision": "bf16"}, {"features__concat": 2}], ids=str
+)
+def test_recorded_training_learns_what_the_packed_one_does(
+    make_recipe, tokens, tmp_path, changes
+) -> None:
+    recipe = make_recipe(train__steps=40, **changes)
+    packed = trainer_of(recipe, tokens, Folder(tmp_path / "packed"))
+    packed.run_until(40)
+    tape = Tape()
+    taped = trainer_with(tape, recipe, tokens, Folder(tmp_path / "taped"))
+    taped.run_until(40)
+    assert tape.recorded < 10
+    assert tape.repeated == 40
+    limit = 2e-2 if "precision" in changes else 2e-5
+    assert list(taped.losses) == pytest.approx(list(packed.losses), rel=limit)
+    assert packed.losses[-1] < 0.9 * packed.losses[0]
+
+
+def test_recorded_training_has_the_bytes_of_the_unrecorded_one_after_any_kill(
+    make_recipe, tokens, tmp_path, caplog
+) -> None:
+    recipe = make_recipe(train__steps=130, train__batch_size=2, **DROPOUT)
+    straight = trainer_with(Tape(), recipe, tokens, Folder(tmp_path / "straight"))
+    straight.run_until(130)
+    plain = trainer_with(Broken(), recipe, tokens, Folder(tmp_path / "plain"))
+    plain.run_until(130)
+    assert caplog.text.count("cannot be recorded") == 1
+    assert "not permitted" in plain.slow_because
+    assert straight.slow_because == ""
+    folder = Folder(tmp_path / "killed")
+    for stop in (30, 77, 101, 130):
+        killed = trainer_with(Tape(), recipe, tokens, folder)
+        killed.resume()
+        killed.run_until(stop)
+    for other in (plain, killed):
+        assert list(other.losses) == list(straight.losses)
+        for name, value in weights(straight).items():
+            assert torch.equal(value, weights(other)[name]), name
+
+
+def test_each_step_has_masks_of_its_own(make_recipe, tokens) -> None:
+    lalm = build_lalm(make_recipe(**DROPOUT), tokens=tokens, feature_dim=DIM, seed=0)
+    for piece in lalm.pieces():  # adapters that do nothing yet would hide their masks
+        piece.parameter.data.add_(0.05)
+    tape = Tape()
+    gradients = FixedGradients(lalm, tape)
+    batch = batch_of(Material(), tokens)
+    kept = [gradients(batch, seed) for seed in (1, 2, 1, None, 2)]
+    losses = [float(loss) for loss in kept]  # read later, as on a GPU
+    assert losses[0] == losses[2]
+    assert losses[1] == losses[4]
+    assert len(set(losses)) == 3
+    assert tape.recorded == 2  # with dropout and without
+
+
+def test_recorded_answers_are_those_of_the_unrecorded_steps(make_recipe, tokens, material) -> None:
+    recipe = make_recipe(answer__repetition_penalty=1.3, answer__max_new_tokens=15)
+    lalm = build_lalm(recipe, tokens=tokens, feature_dim=DIM, seed=3)
+    lalm.set_precision(torch.float64)
+    rows = [lalm.positions(material.read(f"clip-{i}")).detach() for i in range(40)]
+    prompts = [tokens.encode(material.draw(i).prompt) for i in range(40)]
+    plain = Generator(lalm.decoder)
+    said = Counter(chain(*plain.generate(rows, prompts, Settings(tokens.eos_id, 15, 1.3))))
+    settings = Settings(said.most_common(1)[0][0], 15, 1.3)  # so that many answers end early
+    for positions in (64, 6 * 128, 65_536):
+        tape = Tape()
+        taped = Generator(lalm.decoder, cache_positions=positions, recorder=tape)
+        broken = Generator(lalm.decoder, cache_positions=positions, recorder=Broken())
+        # The second chunk is larger than the first, the third has the first one's sizes again.
+        for chunk in (slice(0, 9), slice(9, 40), slice(2, 11)):
+            expected = plain.generate(rows[chunk], prompts[chunk], settings)
+            assert len({len(answer) for answer in expected}) > 2
+            for generator in (taped, broken):
+                assert generator.generate(rows[chunk], prompts[chunk], settings) == expected
+        assert tape.repeated > 3 * tape.recorded
+
+
+def test_a_step_adds_in_one_order_and_leaves_torch_as_it_was(
+    make_recipe, tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only where torch refuses other orders, not where it warns, is attention's gradient fixed."""
+    lalm = build_lalm(make_recipe(), tokens=tokens, feature_dim=DIM, seed=0)
+    seen, real = [], lalm.fixed_loss
+
+    def watched(*args, **kwargs):
+        seen.append(torch.get_deterministic_debug_mode())
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(lalm, "fixed_loss", watched)
+    FixedGradients(lalm, Tape())(batch_of(Material(), tokens), None)
+    assert set(seen) == {2}  # "error"
+    assert torch.get_deterministic_debug_mode() == 0
+    assert torch.utils.deterministic.fill_uninitialized_memory
+
+
+class Sum:
+    """Work with one input and one result."""
+
+    def __init__(self) -> None:
+        self.x, self.y = torch.ones(3), torch.zeros(())
+        self.factor = 2.0
+        self.calls = 0
+
+    def __call__(self) -> None:
+        self.calls += 1
+        self.y.copy_((self.x * self.factor).sum())
+
+
+def run(recordings: Recordings, work: Sum, key: object = "sum") -> float:
+    recordings.run(key, work, lambda: [work.y])
+    return float(work.y)
+
+
+def test_a_recording_reads_its_inputs_anew() -> None:
+    work, recordings = Sum(), Recordings(Tape())
+    assert run(recordings, work) == 6
+    work.x.fill_(5)
+    assert run(recordings, work) == 30
+    assert work.calls == 2  # the rehearsal and the recording
+
+
+def test_a_recording_that_gives_other_numbers_is_not_used(caplog) -> None:
+    class Drifting(Sum):
+        def __call__(self) -> None:
+            super().__call__()
+            self.factor = 3.0  # as Python decided it while it was recorded: not the rehearsal's
+
+    work, recordings = Drifting(), Recordings(Tape())
+    with caplog.at_level(logging.WARNING):
+        assert run(recordings, work) == 6
+    assert "its repetition gives other numbers" in caplog.text
+    assert run(recordings, work) == 9
+    assert work.calls == 3
+
+
+def test_work_that_reads_a_number_back_is_done_step_by_step(caplog) -> None:
+    class Reading(Sum):
+        def __call__(self) -> None:
+            super().__call__()
+            self.y.add_(float(self.x[0]))
+
+    work, recordings = Reading(), Recordings(Tape())
+    with caplog.at_level(logging.WARNING):
+        assert run(recordings, work) == 7
+    assert "not permitted" in caplog.text
+    work.x.fill_(5)
+    assert run(recordings, work) == 35
+
+
+def test_a_failure_of_the_work_itself_is_not_hidden() -> None:
+    def work() -> None:
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        Recordings(Tape()).run("key", work, list)
+
+
+def test_the_longest_unused_recording_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder_module, "_MOST", 2)
+    tape = Tape()
+    work, recordings = Sum(), Recordings(tape)
+    for key in ("a", "b", "a", "c", "a", "b"):
+        assert run(recordings, work, key) == 6
+    assert tape.recorded == 4  # a, b, c, and b again
