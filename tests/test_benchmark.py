@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from auricle import RunOptions, run
+from auricle.progress import SilentProgress
 from making import CRAMPED_ENCODER, PITCH, audio_bytes, tone, write_suite, write_tar
 
 TINY = (
@@ -64,6 +65,40 @@ def test_a_suite_of_ones_own_is_measured(suite: Callable[..., Path], home: Path)
     assert result.folder.report.stat().st_size > 10_000
     lines = result.folder.predictions("pitch").read_text().splitlines()
     assert [json.loads(line)["id"] for line in lines] == [f"test/t{j:02d}" for j in range(10)]
+
+
+class Warnings(SilentProgress):
+    """Keeps what the user should not miss."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.said.append(text)
+
+
+class NoGraphs:
+    """A device whose work cannot be recorded."""
+
+    def rehearse(self, work: Callable[[], object]) -> None:
+        work()
+
+    def record(self, work: Callable[[], object], generator: object) -> Callable[[], object]:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+
+def test_a_gpu_that_records_nothing_is_named_once_and_gives_the_same_answers(
+    suite: Callable[..., Path], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, warnings = suite(), Warnings()
+    plain = measured(path).folder
+    for room in ("gradients", "decode"):
+        monkeypatch.setattr(f"auricle.lalm.{room}.recorder_of", lambda device: NoGraphs())
+    options = RunOptions(out=path.parent / "gpu", settings=TINY, disk_budget=600_000)
+    slow = run("logmel", str(path), options=options, progress=warnings).folder
+    (said,) = [text for text in warnings.said if "recorded" in text]
+    assert "not permitted when stream is capturing" in said
+    assert slow.predictions("pitch").read_bytes() == plain.predictions("pitch").read_bytes()
 
 
 @pytest.mark.parametrize("damage", ["header", "body"])
