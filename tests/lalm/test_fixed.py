@@ -6,7 +6,7 @@ from lalm_material import DIM
 from test_device import META, OneDevice
 
 from auricle.lalm.batch import block_batches, pack
-from auricle.lalm.fixed import NO_LABEL, widen
+from auricle.lalm.fixed import NO_LABEL, fixed_shape, widen
 from auricle.lalm.model import build_lalm
 
 WHOLE = {"lora": None, "train__train_decoder": True}
@@ -52,17 +52,26 @@ def test_what_lies_in_the_rows_of_nothing_changes_nothing(make_recipe, tokens, m
 
 
 def test_shapes_are_few_and_at_most_an_eighth_is_nothing(material, tokens) -> None:
-    from auricle.lalm.fixed import _rows
-
-    sizes = [_rows(count) for count in range(1, 4097)]
-    assert len(set(sizes)) <= 40
+    sizes = [fixed_shape([count], 1)[0] for count in range(1, 4097)]
+    assert len(set(sizes)) <= 30
     assert all(size >= count for count, size in enumerate(sizes, 1))
     assert all(size % 64 == 0 for size in sizes)
-    assert all(size - count < max(64, count / 8) for count, size in enumerate(sizes, 1))
+    assert all(size - count < max(128, count / 8) for count, size in enumerate(sizes, 1))
     assert sizes == sorted(sizes)
-    wide = widen(batch_of(material, tokens))
-    assert wide.shape == (128, 32)
-    assert int((wide.labels != NO_LABEL).sum()) == len(batch_of(material, tokens).labels)
+    batch = batch_of(material, tokens)
+    wide = widen(batch)
+    assert wide.shape == (128, 256, 5, 64)
+    assert int((wide.labels != NO_LABEL).sum()) == len(batch.labels)
+
+
+def test_each_row_has_a_slot_beside_those_of_its_sequence(material, tokens) -> None:
+    batch = batch_of(material, tokens)
+    wide = widen(batch)
+    assert wide.rows.flatten()[wide.slots].tolist() == list(range(len(wide.tokens)))
+    for number, length in enumerate(batch.lengths):
+        own = wide.rows[number, :length]
+        assert wide.sequences[own].tolist() == [number] * length
+        assert wide.positions[own].tolist() == list(range(length))
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])

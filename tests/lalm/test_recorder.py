@@ -1,6 +1,7 @@
 """Recorded work: the same numbers as the work itself, and what happens where recording fails."""
 
 import logging
+import os
 from collections import Counter
 from itertools import chain
 
@@ -16,7 +17,7 @@ from auricle.lalm.decode import Generator
 from auricle.lalm.gradients import FixedGradients
 from auricle.lalm.greedy import Settings
 from auricle.lalm.model import build_lalm
-from auricle.lalm.recorder import Recordings
+from auricle.lalm.recorder import Recordings, prepare_gpu
 
 
 class Broken(Tape):
@@ -187,6 +188,42 @@ def test_a_failure_of_the_work_itself_is_not_hidden() -> None:
 
     with pytest.raises(RuntimeError, match="out of memory"):
         Recordings(Tape()).run("key", work, list)
+
+
+def test_work_is_recorded_when_it_comes_back_often_enough() -> None:
+    tape = Tape()
+    work, recordings = Sum(), Recordings(tape, patience=2)
+    for number in range(5):
+        assert run(recordings, work) == 6
+        assert tape.recorded == (number >= 2)
+    assert tape.repeated == 3
+
+
+def test_a_gpu_is_prepared_to_repeat_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    try:
+        for given, expected in ((None, ":4096:8"), (":0:0", ":4096:8"), (":16:8", ":16:8")):
+            monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+            if given is not None:
+                monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", given)
+            prepare_gpu(torch.device("cuda:1"))
+            assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == expected
+        prepare_gpu(torch.device("cuda"))
+        assert not torch.backends.cuda.cudnn_sdp_enabled()
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)
+    assert chosen == [torch.device("cuda:1")] * 3
+
+
+def test_forgotten_recordings_are_made_again() -> None:
+    tape = Tape()
+    work, recordings = Sum(), Recordings(tape)
+    for _ in range(2):
+        assert run(recordings, work) == 6
+        recordings.clear()
+    assert tape.recorded == 2
 
 
 def test_the_longest_unused_recording_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,12 +19,13 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from auricle.lalm.attention import Layout
+from auricle.lalm.fixed import round_up
 from auricle.lalm.greedy import Settings, choose
 from auricle.lalm.llama import LeanBlock, LeanLlama
 from auricle.lalm.matmul import Packed
 from auricle.lalm.operations import Group, rotate
 from auricle.lalm.recorder import Recorder, Recordings, recorder_of
-from auricle.lalm.rows import ROUND_SLOTS, Cache, Rows, Shape, round_up
+from auricle.lalm.rows import LEAST_SLOTS, Cache, Rows, Shape
 from auricle.lalm.sources import inverse_rms, normed
 
 # Positions that the cache has room for: 3 GB in float32 for the official decoder.
@@ -76,7 +77,7 @@ class Generator:
         self._dtype = decoder.compute_dtype
         device = decoder.embedding.device
         recorder = recorder or recorder_of(device)
-        self._recordings = None if recorder is None else Recordings(recorder)
+        self._recordings = None if recorder is None else Recordings(recorder, patience=2)
         self._fixed: dict[int, _FixedRows] = {}
         shape = Shape(
             layers=len(decoder.blocks),
@@ -162,7 +163,8 @@ class Generator:
     def _fixed_step(self, tokens: Tensor, rows: Rows, recordings: Recordings) -> Tensor:
         """The same with few shapes: free slots are computed along, and all of the room read."""
         count = len(rows.owners)
-        wide, room = round_up(count, ROUND_SLOTS), rows.keys[0].shape[2]
+        wide = round_up(count, least=LEAST_SLOTS, sizes=1)
+        room = rows.keys[0].shape[2]
         if wide not in self._fixed:
             self._fixed[wide] = _FixedRows.make(wide, self._decoder.embedding)
         fixed = self._fixed[wide]
@@ -189,7 +191,10 @@ class Generator:
         count = len(tokens)
         heads, key_heads = self._decoder.heads
         rotation = self._decoder.rotation(sizes)
-        mask = (torch.arange(width, device=x.device) <= sizes[:, None])[:, None, None, :]
+        hidden = torch.arange(width, device=x.device) > sizes[:, None]
+        # Numbers that are added: torch would make them of truth values anew in each layer.
+        mask = torch.zeros(count, 1, 1, width, dtype=self._dtype, device=x.device)
+        mask.masked_fill_(hidden[:, None, None, :], -torch.inf)
         every = torch.arange(count, device=x.device)
         for place, layer in enumerate(self._layers):
             q, k, v = self._qkv(layer, x, rotation)

@@ -2,32 +2,43 @@
 
 A step that a GPU has recorded repeats the same operations at the same addresses, so a batch is
 widened to one of few sizes: rows of nothing behind the last sequence, labels that do not count
-behind the last label. What belongs to whom is said by numbers on the device instead of lengths in
-Python. Nothing that counts changes: no row sees another sequence's rows, and the mean is over the
-real labels.
+behind the last label, sequences side by side up to a common length for attention alone. What
+belongs to whom is said by numbers on the device instead of lengths in Python. Nothing that counts
+changes: no row sees another sequence's rows, and the mean is over the real labels.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
 from torch.nn.functional import scaled_dot_product_attention
 
 from auricle.lalm.batch import Batch
-from auricle.lalm.matmul import ROUND_ROWS
 
 NO_LABEL = -100
 """A label that does not count, as torch's cross entropy has it."""
-# Sizes between a power of two and the next; so at most an eighth of the rows are nothing.
-_SIZES = 8
-_LEAST_LABELS = 32
+
+
+def round_up(count: int, *, least: int, sizes: int) -> int:
+    """The next of few sizes, further apart the larger they are.
+
+    Args:
+        count: At least 1.
+        least: All sizes are multiples of it.
+        sizes: Between a power of two and the next, where ``least`` allows as many.
+    """
+    step = max(least, (1 << (count - 1).bit_length()) // 2 // sizes)
+    return -(-count // step) * step
 
 
 @dataclass(frozen=True, slots=True)
 class FixedBatch:
-    """A batch widened to N rows and K labels."""
+    """A batch widened to N rows and K labels; sequences side by side take S slots of one length."""
 
     features: Tensor
     """float ``[N, D * concat]``: those of the audio rows, zeros elsewhere."""
@@ -39,15 +50,19 @@ class FixedBatch:
     """int64 ``[N]``: place of each row in its own sequence."""
     sequences: Tensor
     """int64 ``[N]``: number of each row's sequence; the rows of nothing are one of their own."""
+    slots: Tensor
+    """int64 ``[N]``: slot of each row."""
+    rows: Tensor
+    """int64 ``[sequences, length]``: row of each slot, 0 where a sequence has ended."""
     label_places: Tensor
     """int64 ``[K]``: rows whose next token is a label."""
     labels: Tensor
     """int64 ``[K]``, `NO_LABEL` where there is none."""
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """N and K."""
-        return len(self.tokens), len(self.labels)
+    def shape(self) -> tuple[int, ...]:
+        """N, K and what S is made of: batches with the same are computed alike."""
+        return len(self.tokens), len(self.labels), *self.rows.shape
 
     def to(self, device: torch.device) -> FixedBatch:
         """A copy on a device."""
@@ -59,16 +74,23 @@ class FixedBatch:
             source = theirs.pin_memory() if mine.is_cuda and not theirs.is_cuda else theirs
             mine.copy_(source, non_blocking=True)
 
-    def attention(self, dtype: torch.dtype) -> MaskedAttention:
-        """Who sees whom, for products of a dtype."""
-        rows = torch.arange(len(self.tokens), device=self.tokens.device)
-        own = self.sequences[:, None] == self.sequences[None, :]
-        seen = own & (rows[None, :] <= rows[:, None])
-        mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
-        return MaskedAttention(mask.masked_fill_(~seen, -torch.inf), self.label_places)
-
     def _tensors(self) -> list[Tensor]:
         return [getattr(self, field.name) for field in fields(self)]
+
+
+def fixed_shape(lengths: Sequence[int], labels: int) -> tuple[int, int, int, int]:
+    """N, K, sequences and their common length for a batch.
+
+    At most an eighth of many rows is nothing; labels are few and slots cost little each, so that
+    they come in fewer sizes (benchmarks/shapes.py).
+
+    Args:
+        lengths: Rows of each sequence.
+        labels: Of all together.
+    """
+    wide = round_up(sum(lengths), least=128, sizes=8)
+    longest = round_up(max(*lengths, wide - sum(lengths)), least=64, sizes=2)
+    return wide, round_up(labels, least=256, sizes=1), len(lengths) + 1, longest
 
 
 def widen(batch: Batch) -> FixedBatch:
@@ -78,59 +100,112 @@ def widen(batch: Batch) -> FixedBatch:
         batch: On the CPU.
     """
     count, labels = len(batch.positions), len(batch.labels)
-    rows, room = _rows(count), max(_LEAST_LABELS, 1 << (labels - 1).bit_length())
-    features = batch.features.new_zeros(rows, batch.features.shape[1])
+    wide, room, _, longest = fixed_shape(batch.lengths, labels)
+    lengths = [*batch.lengths, wide - count]
+    features = batch.features.new_zeros(wide, batch.features.shape[1])
     features[batch.audio_places] = batch.features
-    tokens = torch.zeros(rows, dtype=torch.int64)
+    tokens = torch.zeros(wide, dtype=torch.int64)
     tokens[batch.token_places] = batch.tokens
-    is_audio = torch.zeros(rows, dtype=torch.bool)
+    is_audio = torch.zeros(wide, dtype=torch.bool)
     is_audio[batch.audio_places] = True
-    lengths = torch.tensor([*batch.lengths, rows - count])
+    positions = torch.cat([batch.positions, torch.arange(wide - count)])
+    sequences = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
+    slots = sequences * longest + positions
+    rows = torch.zeros(len(lengths) * longest, dtype=torch.int64)
+    rows[slots] = torch.arange(wide)
     return FixedBatch(
         features=features,
         tokens=tokens,
         is_audio=is_audio,
-        positions=torch.cat([batch.positions, torch.arange(rows - count)]),
-        sequences=torch.repeat_interleave(torch.arange(len(lengths)), lengths),
+        positions=positions,
+        sequences=sequences,
+        slots=slots,
+        rows=rows.view(len(lengths), longest),
         label_places=torch.cat([batch.label_places, torch.zeros(room - labels, dtype=torch.int64)]),
         labels=torch.cat([batch.labels, torch.full((room - labels,), NO_LABEL)]),
     )
 
 
-def _rows(count: int) -> int:
-    """The next of the sizes: multiples of `ROUND_ROWS`, further apart the larger they are."""
-    step = max(ROUND_ROWS, (1 << (count - 1).bit_length()) // 2 // _SIZES)
-    return -(-count // step) * step
+class FixedAttention:
+    """Attention of a batch of fixed shape.
 
+    Sequences lie side by side, so that a causal kernel needs no mask: with one, a GPU's gradient of
+    attention would go through all rows one after another. The few rows with a label have a mask.
+    """
 
-class MaskedAttention:
-    """Attention among all rows at once, where a mask says who sees whom."""
-
-    def __init__(self, mask: Tensor, label_places: Tensor) -> None:
+    def __init__(self, batch: FixedBatch, dtype: torch.dtype) -> None:
         """Prepare.
 
         Args:
-            mask: ``[N, N]``: 0 where the row may look, -inf elsewhere.
-            label_places: int64 ``[K]``: rows with a label.
+            batch: On the device.
+            dtype: Of the products.
         """
-        self._mask = mask
-        self._tail_mask = mask[label_places]
+        self._slots, self._rows = batch.slots, batch.rows
+        places = batch.label_places
+        rows = torch.arange(len(batch.tokens), device=places.device)
+        own = batch.sequences[places][:, None] == batch.sequences[None, :]
+        unseen = ~own | (rows[None, :] > places[:, None])
+        mask = torch.zeros(unseen.shape, dtype=dtype, device=places.device)
+        self._mask = mask.masked_fill_(unseen, -torch.inf)
 
     def causal(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """See `auricle.lalm.attention.Attention`."""
-        return _attend(q, k, v, self._mask)
+        apply: Any = _Spread.apply
+        groups = q.shape[1] // k.shape[1]
+        q, k, v = (
+            apply(x, self._rows, self._slots, repeats).transpose(1, 2)
+            for x, repeats in ((q, 1), (k, groups), (v, groups))
+        )
+        mixed = scaled_dot_product_attention(q, k, v, is_causal=True)
+        gather: Any = _Gather.apply
+        result: Tensor = gather(mixed.transpose(1, 2).flatten(2), self._rows, self._slots)
+        return result
 
     def tails(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """See `auricle.lalm.attention.Attention`."""
-        return _attend(q, k, v, self._tail_mask)
+        # The query heads of one key head are a batch over which keys and values repeat.
+        key_heads = k.shape[1]
+        groups = q.shape[1] // key_heads
+        queries = q.view(len(q), key_heads, groups, -1).permute(2, 1, 0, 3)
+        keys, values = (x.transpose(0, 1).expand(groups, -1, -1, -1) for x in (k, v))
+        mixed = scaled_dot_product_attention(queries, keys, values, attn_mask=self._mask)
+        return mixed.permute(2, 1, 0, 3).flatten(1)
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-    # The query heads of one key head are taken as a batch over which keys and values repeat: the
-    # kernels that take a mask know no grouped heads.
-    key_heads = k.shape[1]
-    groups = q.shape[1] // key_heads
-    queries = q.view(len(q), key_heads, groups, -1).permute(2, 1, 0, 3)
-    keys, values = (x.transpose(0, 1).expand(groups, -1, -1, -1) for x in (k, v))
-    mixed = scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
-    return mixed.permute(2, 1, 0, 3).flatten(1)
+class _Spread(Function):
+    """Rows to slots: ``[N, heads, width]`` to ``[sequences, length, heads * repeats, width]``.
+
+    An empty slot holds some row; no row that counts attends to it, and no gradient comes back.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rows: Tensor, slots: Tensor, repeats: int) -> Tensor:
+        ctx.save_for_backward(slots)
+        ctx.repeats = repeats
+        y = x.index_select(0, rows.flatten())
+        if repeats > 1:
+            y = y.unsqueeze(2).expand(-1, -1, repeats, -1).flatten(1, 2)
+        return y.view(*rows.shape, *y.shape[1:])
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None]:
+        (slots,) = ctx.saved_tensors
+        dx = dy.flatten(0, 1).index_select(0, slots)
+        if ctx.repeats > 1:
+            dx = dx.view(len(dx), -1, ctx.repeats, dx.shape[2]).sum(2)
+        return dx, None, None, None
+
+
+class _Gather(Function):
+    """Slots to rows: ``[sequences, length, width]`` to ``[N, width]``."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, rows: Tensor, slots: Tensor) -> Tensor:
+        ctx.save_for_backward(rows, slots)
+        return y.flatten(0, 1).index_select(0, slots)
+
+    @staticmethod
+    def backward(ctx: Any, dx: Tensor) -> tuple[Tensor, None, None]:
+        rows, slots = ctx.saved_tensors
+        dy = dx.new_zeros(rows.numel(), dx.shape[1]).index_copy_(0, slots, dx)
+        return dy.view(*rows.shape, -1), None, None

@@ -24,6 +24,9 @@ class Gradients(Protocol):
     def slow_because(self) -> str:
         """A sentence on what makes the steps slow, empty where nothing does."""
 
+    def release(self) -> None:
+        """Give back the memory that further steps would use."""
+
     def __call__(self, batch: Batch, dropout_seed: int | None) -> Tensor:
         """Compute.
 
@@ -57,6 +60,9 @@ class PackedGradients:
         """Prepare."""
         self._lalm = lalm
 
+    def release(self) -> None:
+        """See `Gradients`; nothing is kept here."""
+
     def __call__(self, batch: Batch, dropout_seed: int | None) -> Tensor:
         """See `Gradients`."""
         loss = self._lalm.loss(batch.to(self._lalm.device), dropout_seed=dropout_seed)
@@ -82,14 +88,20 @@ class FixedGradients:
         # Results of every shape go to the same place, so that shapes share the rest of the memory.
         self._found = [torch.zeros_like(parameter) for parameter in self._parameters]
         self._loss = torch.zeros((), device=lalm.device)
-        self._inputs: dict[tuple[int, int], FixedBatch] = {}
+        self._inputs: dict[tuple[int, ...], FixedBatch] = {}
         self._recordings = Recordings(recorder)
         self._generator = torch.Generator(lalm.device)
+        self._recorded_dropout = True
 
     @property
     def slow_because(self) -> str:
         """See `Gradients`."""
         return self._recordings.given_up
+
+    def release(self) -> None:
+        """See `Gradients`."""
+        self._recordings.clear()
+        self._inputs.clear()
 
     def __call__(self, batch: Batch, dropout_seed: int | None) -> Tensor:
         """See `Gradients`."""
@@ -98,6 +110,10 @@ class FixedGradients:
             self._inputs[fixed.shape] = fixed.to(self._lalm.device)
         inputs = self._inputs[fixed.shape]
         inputs.copy_(fixed)
+        if self._recordings.given_up and self._recorded_dropout:
+            # One that a failed recording has touched may refuse to be used outside of it.
+            self._generator = torch.Generator(self._lalm.device)
+            self._recorded_dropout = False
         generator = None
         if dropout_seed is not None:
             generator = self._generator.manual_seed(dropout_seed)

@@ -17,7 +17,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from auricle.lalm.attention import Attention, Layout
 from auricle.lalm.batch import Batch
-from auricle.lalm.fixed import NO_LABEL, FixedBatch
+from auricle.lalm.fixed import NO_LABEL, FixedAttention, FixedBatch
 from auricle.lalm.lora import PREFIX, LoraSettings, first_down
 from auricle.lalm.matmul import ROUND_ROWS
 from auricle.lalm.operations import Adapters, Dropout, Group, linear, rotate
@@ -239,7 +239,7 @@ class LeanLlama(nn.Module):
         """
         text = F.embedding(batch.tokens, self.embedding)
         x = torch.where(batch.is_audio[:, None], audio.to(text.dtype), text)
-        attention = batch.attention(self.compute_dtype)
+        attention = FixedAttention(batch, self.compute_dtype)
         logits = self._logits(x, attention, batch.positions, batch.label_places, generator)
         return F.cross_entropy(logits, batch.labels, ignore_index=NO_LABEL)
 

@@ -24,6 +24,7 @@ from auricle.lalm.lora import LoraSettings
 from auricle.lalm.matmul import ROUND_ROWS
 from auricle.lalm.operations import Group, linear
 from auricle.lalm.pieces import Piece, parameters_of, whole
+from auricle.lalm.recorder import prepare_gpu
 from auricle.lalm.sources import Plain
 from auricle.lalm.tokens import Tokens, load_tokenizer
 from auricle.seeding import stream_key
@@ -132,6 +133,9 @@ def build_lalm(
     Raises:
         CatalogError: The decoder cannot be loaded.
     """
+    device = torch.device(device)
+    if device.type == "cuda":
+        prepare_gpu(device)
     if recipe.decoder_config is not None:
         decoder = _mini(recipe.decoder_config, tokens, _seed("decoder", seed))
     else:

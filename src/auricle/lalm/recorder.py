@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-# A recording keeps its own list of operations on the GPU; the longest unused one makes room.
+# A recording keeps its own list of operations on the GPU; the longest unused one makes room. So
+# many are enough for clips of all lengths (benchmarks/shapes.py).
 _MOST = 64
+# Settings with which torch takes cuBLAS for repeatable.
+_REPEATABLE = (":4096:8", ":16:8")
 # How far a repetition may be from the work itself: what a changed order of additions can explain.
 _TOLERANCE = 1e-2
 
@@ -40,15 +43,13 @@ class CudaRecorder:
     """CUDA graphs that share their memory, since no two of them run at a time."""
 
     def __init__(self, device: torch.device) -> None:
-        """Prepare a stream and a pool of memory; before the process' first product on a GPU."""
-        # What torch asks of whoever wants the same bits again; read at the first product.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        """Prepare a stream and a pool of memory."""
         self._stream: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._pool = torch.cuda.graph_pool_handle()
 
     def rehearse(self, work: Work) -> None:
         """See `Recorder`."""
-        outside = torch.cuda.current_stream(self._stream.device)
+        outside = torch.cuda.current_stream()
         self._stream.wait_stream(outside)
         with torch.cuda.stream(self._stream):
             work()
@@ -59,12 +60,27 @@ class CudaRecorder:
         graph = torch.cuda.CUDAGraph()
         if generator is not None:
             graph.register_generator_state(generator)
-        # Other threads prepare batches meanwhile; what they do is no business of this recording.
-        with torch.cuda.graph(
-            graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
+        # A recording that fails leaves its stream in use, so ours is named again around it. Other
+        # threads prepare batches meanwhile; what they do is no business of this recording.
+        with (
+            torch.cuda.stream(torch.cuda.current_stream()),
+            torch.cuda.graph(
+                graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
+            ),
         ):
             work()
         return graph.replay
+
+
+def prepare_gpu(device: torch.device) -> None:
+    """Make a GPU this process' own, with results that repeat; before its first product there."""
+    if device.index is not None:
+        torch.cuda.set_device(device)
+    if os.environ.get("CUBLAS_WORKSPACE_CONFIG") not in _REPEATABLE:  # read at that product
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = _REPEATABLE[0]
+    # With fewer than 8 key heads cuDNN's attention can be wrong without a word, on a B200 at least
+    # (github.com/pytorch/pytorch/issues/193893); SmolLM2-135M has 3.
+    torch.backends.cuda.enable_cudnn_sdp(False)
 
 
 def recorder_of(device: torch.device) -> Recorder | None:
@@ -79,11 +95,22 @@ class Recordings:
     from there on: slower, with the same operations in the same order.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
-        """Nothing is recorded yet; ``given_up`` says why nothing is any more, if so."""
+    def __init__(self, recorder: Recorder, *, patience: int = 0) -> None:
+        """Nothing is recorded yet; ``given_up`` says why nothing is any more, if so.
+
+        Args:
+            recorder: Of the work's device.
+            patience: How often work is done as it is before it is worth a recording.
+        """
         self._recorder: Recorder | None = recorder
+        self._patience = patience
+        self._uses: Counter[Hashable] = Counter()
         self._made: OrderedDict[Hashable, Work] = OrderedDict()
         self.given_up = ""
+
+    def clear(self) -> None:
+        """Forget all recordings, and so their memory."""
+        self._made.clear()
 
     def run(
         self,
@@ -101,12 +128,13 @@ class Recordings:
             results: Where the work leaves what it computed.
             generator: What the work draws from; it is seeded.
         """
-        if self._recorder is None:
-            work()
-            return
         if key in self._made:
             self._made.move_to_end(key)
             self._made[key]()
+            return
+        self._uses[key] += 1
+        if self._recorder is None or self._uses[key] <= self._patience:
+            work()
             return
         seed = None if generator is None else generator.initial_seed()
         self._recorder.rehearse(work)
@@ -120,7 +148,8 @@ class Recordings:
             same = all(_close(a, b) for a, b in zip(found, expected, strict=True))
             why = "" if same else "its repetition gives other numbers"
         except RuntimeError as error:
-            why = (str(error).splitlines() or [type(error).__name__])[0]
+            cause = error.__context__ or error  # the end of a recording fails for what came before
+            why = (str(cause).splitlines() or [type(cause).__name__])[0]
         if why:
             self._give_up(why)
             for result, value in zip(results(), expected, strict=True):

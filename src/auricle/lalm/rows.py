@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from auricle.lalm.fixed import round_up
 from auricle.lalm.greedy import NOTHING, Settings, check_tokens
 
 # Positions that enter together: what they need at once stays small, and the products large.
 _PIECE = 2_048
-# Sizes of a cache that stays, so that recorded steps are few.
-ROUND_ROOM = 64
-ROUND_SLOTS = 8
+# Slots that a recorded step computes at least: few sizes make few recordings.
+LEAST_SLOTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +64,15 @@ class Cache:
         """
         shape = self._shape
         if self._stays:
-            room = round_up(room, ROUND_ROOM)
+            room = round_up(room, least=64, sizes=4)
         slots = min(questions, max(1, shape.positions // room))
-        size = (round_up(slots, ROUND_SLOTS), shape.key_heads, room, shape.head_dim)
-        if not self._stays:
-            size = (slots, *size[1:])
+        size = (slots, shape.key_heads, room, shape.head_dim)
+        if self._stays:
+            size = (round_up(slots, least=LEAST_SLOTS, sizes=1), *size[1:])
+            memory = self._kept(math.prod(size))
+        else:
             # Memory of zeros is taken when it is first written to, so unused room costs nothing.
             memory = self._make(math.prod(size))
-        else:
-            memory = self._kept(math.prod(size))
         views = [flat[: math.prod(size)].view(size) for flat in memory]
         return slots, views[: shape.layers], views[shape.layers :]
 
@@ -89,11 +89,6 @@ class Cache:
             torch.zeros(numbers, dtype=shape.dtype, device=self.device)
             for _ in range(2 * shape.layers)
         ]
-
-
-def round_up(count: int, step: int) -> int:
-    """The next multiple."""
-    return -(-count // step) * step
 
 
 class Rows:

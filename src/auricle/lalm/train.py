@@ -170,6 +170,7 @@ class Trainer:
         if self.step == self.steps and not self._saved:
             save_final(self._folder.checkpoints, self._checkpoint({}))
             self._write_losses()
+            self._gradients.release()
             self._saved = True
 
     def _dropout_seed(self) -> int | None:

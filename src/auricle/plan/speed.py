@@ -147,11 +147,14 @@ def _saved_memory() -> Iterator[_Memory]:
 
 @contextmanager
 def _device_memory(device: torch.device) -> Iterator[_Memory]:
-    """How far a GPU's memory rose: by all of a step where it is recorded, else by nothing."""
+    """What a recorded step takes of a GPU: its own memory, and as much for a rehearsal's.
+
+    Measured where it is recorded; where it is only repeated, nothing rises.
+    """
     memory, before = _Memory(), torch.cuda.memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)
     yield memory
-    memory.used_bytes = torch.cuda.max_memory_allocated(device) - before
+    memory.used_bytes = 2 * (torch.cuda.max_memory_allocated(device) - before)
 
 
 class Bench:
