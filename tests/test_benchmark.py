@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from auricle import RunOptions, run
+from auricle.errors import DeviceMemoryError
 from auricle.progress import SilentProgress
 from making import CRAMPED_ENCODER, PITCH, audio_bytes, tone, write_suite, write_tar
 
@@ -99,6 +100,49 @@ def test_a_gpu_that_records_nothing_is_named_once_and_gives_the_same_answers(
     (said,) = [text for text in warnings.said if "recorded" in text]
     assert "not permitted when stream is capturing" in said
     assert slow.predictions("pitch").read_bytes() == plain.predictions("pitch").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("place", "error", "doing"),
+    [
+        ("train.Trainer.run_until", RuntimeError, "training the steps from 0 on"),
+        ("answer.Answerer.answer", RuntimeError, "answering 10 clips of pitch"),
+        ("answer.Answerer.answer", MemoryError, "answering 10 clips of pitch"),
+    ],
+)
+def test_memory_that_runs_out_is_named_and_the_run_goes_on_later(
+    suite: Callable[..., Path],
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    error: type[Exception],
+    doing: str,
+) -> None:
+    path = suite()
+
+    def full(*_: object, **__: object) -> None:
+        raise error("CUDA out of memory. Tried to allocate 2 GiB.\nGPU 0 has a capacity of ...")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"auricle.lalm.{place}", full)
+        with pytest.raises(DeviceMemoryError) as caught:
+            measured(path)
+    said = str(caught.value)
+    assert said.startswith(f"Memory ran out on the device 'cpu' while {doing} (CUDA out of memory.")
+    assert "capacity" not in said
+    assert "--precision bf16" in said
+    assert measured(path).scores["tasks"]["pitch"]["clips_scored"] == 10
+
+
+def test_other_errors_of_training_stay_what_they_are(
+    suite: Callable[..., Path], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(*_: object, **__: object) -> None:
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr("auricle.lalm.train.Trainer.run_until", wrong)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        measured(suite())
 
 
 @pytest.mark.parametrize("damage", ["header", "body"])

@@ -15,6 +15,7 @@ the text alone and exits with the error's ``exit_code``; an exception outside th
         │   │   └── EncoderMemoryError    a batch did not fit into memory; its process lives on
         │   └── EncoderTimeoutError   it did not answer within the limit
         ├── TrainingError             a loss or gradient that is not finite
+        ├── DeviceMemoryError         training or answers did not fit into memory
         ├── ScoringError              predictions or score files that cannot be scored
         ├── OutputError               a folder that cannot be written, a disk that is full
         └── RunBusyError              another process holds the lock of this run or store
@@ -118,6 +119,10 @@ class EncoderTimeoutError(EncoderError):
 
 class TrainingError(UserError):
     """A loss or gradient that is not finite."""
+
+
+class DeviceMemoryError(UserError):
+    """Training or answers did not fit into the memory of their device."""
 
 
 class ScoringError(UserError):

@@ -20,6 +20,7 @@ from auricle.plan.memory import encoder_bytes, estimate_memory
 from auricle.plan.questions import list_questions
 from auricle.plan.sampling import Cost, Limit
 from auricle.plan.speed import Bench, Measured, Shapes, measure_encoding
+from auricle.stages.memory import memory_of
 from auricle.stages.process import LazyEncoder, open_store, stored_bytes_per_s
 
 _GPU_BUDGET_S = 1200.0
@@ -76,8 +77,9 @@ class Calibration:
         steps = training_steps(self.job)
         train, answer = Measured(None, 0, steps), Measured(None, 0, len(self.chunks))
         if bench is not None:
-            train = bench.measure_training(limits[1]) if steps else train
-            answer = bench.measure_answering(self.chunks, limits[2])
+            with memory_of(self.job.device, doing="measuring a few training steps and answers"):
+                train = bench.measure_training(limits[1]) if steps else train
+                answer = bench.measure_answering(self.chunks, limits[2])
         memory = estimate_memory(bench, self.chunks, usage)
         stages = {"encode": encode, "train": train, "answer": answer}
         return {

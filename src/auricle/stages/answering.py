@@ -10,6 +10,7 @@ from auricle.lalm.answer import Answerer, Question
 from auricle.runs.manifest import record_failure
 from auricle.runs.predictions import Prediction, finished_chunks, join_chunks, write_chunk
 from auricle.stages.encoding import Encoding
+from auricle.stages.memory import memory_of
 
 CHUNK = 64
 """Test clips that are answered together; part of what makes a prediction, so never a setting."""
@@ -70,7 +71,11 @@ class Answering:
             write_chunk(self._encoding.folder, name, number, [])
             return
         questions = [Question(self._encoding.features.read(windows[a.id]), a.prompt) for a in chunk]
-        with self._encoding.clock("answer"):
+        device = self._encoding.job.device
+        with (
+            self._encoding.clock("answer"),
+            memory_of(device, doing=f"answering {len(chunk)} clips of {name}"),
+        ):
             texts = self._answerer.answer(questions)
         predictions = [
             Prediction(a.id, a.references, text, round(windows[a.id].duration_s, 6))

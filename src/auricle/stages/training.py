@@ -12,6 +12,7 @@ from auricle.lalm.model import build_lalm
 from auricle.lalm.tokens import load_tokenizer, train_tokenizer
 from auricle.lalm.train import Trainer
 from auricle.stages.encoding import Encoding
+from auricle.stages.memory import memory_of
 
 
 class Training:
@@ -90,6 +91,7 @@ class Training:
         with (
             self.encoding.clock("train"),
             self.encoding.progress.stage("train", total, "steps", done=trainer.step) as stage,
+            memory_of(job.device, doing=f"training the steps from {trainer.step} on"),
         ):
             trainer.run_until(stop, stage=stage)
         if trainer.slow_because and not self._told_slow:
