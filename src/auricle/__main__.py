@@ -15,6 +15,8 @@ def main() -> None:
     # Both caches keep each kernel that oneDNN compiled, about 1 MB for each shape of a batch.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
+    # cuBLAS repeats its results with this; the encoder's process gets it too.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from auricle.cli.app import execute
 

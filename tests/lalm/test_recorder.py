@@ -1,5 +1,6 @@
 """Recorded work: the same numbers as the work itself, and what happens where recording fails."""
 
+import gc
 import logging
 import os
 from collections import Counter
@@ -180,6 +181,56 @@ def test_work_that_reads_a_number_back_is_done_step_by_step(caplog) -> None:
     assert "not permitted" in caplog.text
     work.x.fill_(5)
     assert run(recordings, work) == 35
+
+
+def test_work_that_fits_only_without_recordings_is_done_without(caplog) -> None:
+    class Small(Tape):
+        """Has memory for one recording, and for none beside it."""
+
+        def rehearse(self, work) -> None:
+            if self.recorded:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+            super().rehearse(work)
+
+    generator = torch.Generator().manual_seed(7)
+    noise = torch.zeros(3)
+    recordings = Recordings(Small())
+    for key in ("short", "long", "long"):
+        generator.manual_seed(7)
+        recordings.run(
+            key,
+            lambda: noise.normal_(generator=generator),
+            lambda: [noise],
+            generator=generator,
+        )
+    expected = torch.empty(3).normal_(generator=torch.Generator().manual_seed(7))
+    assert torch.equal(noise, expected)
+    assert recordings.given_up.count("CUDA out of memory") == 1
+    with pytest.raises(torch.OutOfMemoryError):
+        full = Small()
+        full.recorded = 1  # by another
+        Recordings(full).run("short", Sum(), list)
+
+
+def test_a_failed_recording_keeps_nothing_alive() -> None:
+    gone = []
+
+    class Held:
+        def __del__(self) -> None:
+            gone.append(True)
+
+    class Failing(Tape):
+        def record(self, work, generator):
+            held = Held()
+            raise RuntimeError(f"failed with {type(held).__name__}")
+
+    work = Sum()
+    gc.disable()
+    try:
+        run(Recordings(Failing()), work)
+        assert gone == [True]
+    finally:
+        gc.enable()
 
 
 def test_a_failure_of_the_work_itself_is_not_hidden() -> None:

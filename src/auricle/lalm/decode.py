@@ -19,12 +19,11 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from auricle.lalm.attention import Layout
-from auricle.lalm.fixed import round_up
 from auricle.lalm.greedy import Settings, choose
 from auricle.lalm.llama import LeanBlock, LeanLlama
 from auricle.lalm.matmul import Packed
 from auricle.lalm.operations import Group, rotate
-from auricle.lalm.recorder import Recorder, Recordings, recorder_of
+from auricle.lalm.recorder import Recorder, Recordings, recorder_of, round_up
 from auricle.lalm.rows import LEAST_SLOTS, Cache, Rows, Shape
 from auricle.lalm.sources import inverse_rms, normed
 

@@ -16,24 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import Function
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
 from auricle.lalm.batch import Batch
+from auricle.lalm.recorder import round_up
 
 NO_LABEL = -100
 """A label that does not count, as torch's cross entropy has it."""
-
-
-def round_up(count: int, *, least: int, sizes: int) -> int:
-    """The next of few sizes, further apart the larger they are.
-
-    Args:
-        count: At least 1.
-        least: All sizes are multiples of it.
-        sizes: Between a power of two and the next, where ``least`` allows as many.
-    """
-    step = max(least, (1 << (count - 1).bit_length()) // 2 // sizes)
-    return -(-count // step) * step
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +43,7 @@ class FixedBatch:
     slots: Tensor
     """int64 ``[N]``: slot of each row."""
     rows: Tensor
-    """int64 ``[sequences, length]``: row of each slot, 0 where a sequence has ended."""
+    """int64 ``[sequences, length]``: row of each slot, -1 where a sequence has ended."""
     label_places: Tensor
     """int64 ``[K]``: rows whose next token is a label."""
     labels: Tensor
@@ -111,7 +101,7 @@ def widen(batch: Batch) -> FixedBatch:
     positions = torch.cat([batch.positions, torch.arange(wide - count)])
     sequences = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
     slots = sequences * longest + positions
-    rows = torch.zeros(len(lengths) * longest, dtype=torch.int64)
+    rows = torch.full((len(lengths) * longest,), -1)
     rows[slots] = torch.arange(wide)
     return FixedBatch(
         features=features,
@@ -130,7 +120,8 @@ class FixedAttention:
     """Attention of a batch of fixed shape.
 
     Sequences lie side by side, so that a causal kernel needs no mask: with one, a GPU's gradient of
-    attention would go through all rows one after another. The few rows with a label have a mask.
+    attention would go through all rows one after another. The few rows with a label have a mask,
+    and torch's own products instead of a kernel.
     """
 
     def __init__(self, batch: FixedBatch, dtype: torch.dtype) -> None:
@@ -140,7 +131,8 @@ class FixedAttention:
             batch: On the device.
             dtype: Of the products.
         """
-        self._slots, self._rows = batch.slots, batch.rows
+        self._slots, self._rows = batch.slots, batch.rows.clamp(min=0)
+        self._filled = (batch.rows >= 0).flatten()[:, None].to(dtype)
         places = batch.label_places
         rows = torch.arange(len(batch.tokens), device=places.device)
         own = batch.sequences[places][:, None] == batch.sequences[None, :]
@@ -158,7 +150,9 @@ class FixedAttention:
         )
         mixed = scaled_dot_product_attention(q, k, v, is_causal=True)
         gather: Any = _Gather.apply
-        result: Tensor = gather(mixed.transpose(1, 2).flatten(2), self._rows, self._slots)
+        result: Tensor = gather(
+            mixed.transpose(1, 2).flatten(2), self._rows, self._slots, self._filled
+        )
         return result
 
     def tails(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -168,7 +162,8 @@ class FixedAttention:
         groups = q.shape[1] // key_heads
         queries = q.view(len(q), key_heads, groups, -1).permute(2, 1, 0, 3)
         keys, values = (x.transpose(0, 1).expand(groups, -1, -1, -1) for x in (k, v))
-        mixed = scaled_dot_product_attention(queries, keys, values, attn_mask=self._mask)
+        with sdpa_kernel(SDPBackend.MATH):
+            mixed = scaled_dot_product_attention(queries, keys, values, attn_mask=self._mask)
         return mixed.permute(2, 1, 0, 3).flatten(1)
 
 
@@ -200,12 +195,13 @@ class _Gather(Function):
     """Slots to rows: ``[sequences, length, width]`` to ``[N, width]``."""
 
     @staticmethod
-    def forward(ctx: Any, y: Tensor, rows: Tensor, slots: Tensor) -> Tensor:
-        ctx.save_for_backward(rows, slots)
+    def forward(ctx: Any, y: Tensor, rows: Tensor, slots: Tensor, filled: Tensor) -> Tensor:
+        ctx.save_for_backward(rows, filled)
         return y.flatten(0, 1).index_select(0, slots)
 
     @staticmethod
-    def backward(ctx: Any, dx: Tensor) -> tuple[Tensor, None, None]:
-        rows, slots = ctx.saved_tensors
-        dy = dx.new_zeros(rows.numel(), dx.shape[1]).index_copy_(0, slots, dx)
-        return dy.view(*rows.shape, -1), None, None
+    def backward(ctx: Any, dx: Tensor) -> tuple[Tensor, None, None, None]:
+        rows, filled = ctx.saved_tensors
+        # Not written slot by slot: where results must repeat, a GPU sorts the slots before that.
+        dy = dx.index_select(0, rows.flatten()).mul_(filled)
+        return dy.view(*rows.shape, -1), None, None, None

@@ -91,7 +91,7 @@ class FixedGradients:
         self._inputs: dict[tuple[int, ...], FixedBatch] = {}
         self._recordings = Recordings(recorder)
         self._generator = torch.Generator(lalm.device)
-        self._recorded_dropout = True
+        self._generator_may_be_recorded = True
 
     @property
     def slow_because(self) -> str:
@@ -110,10 +110,10 @@ class FixedGradients:
             self._inputs[fixed.shape] = fixed.to(self._lalm.device)
         inputs = self._inputs[fixed.shape]
         inputs.copy_(fixed)
-        if self._recordings.given_up and self._recorded_dropout:
+        if self._recordings.given_up and self._generator_may_be_recorded:
             # One that a failed recording has touched may refuse to be used outside of it.
             self._generator = torch.Generator(self._lalm.device)
-            self._recorded_dropout = False
+            self._generator_may_be_recorded = False
         generator = None
         if dropout_seed is not None:
             generator = self._generator.manual_seed(dropout_seed)

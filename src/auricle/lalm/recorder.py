@@ -88,6 +88,18 @@ def recorder_of(device: torch.device) -> Recorder | None:
     return CudaRecorder(device) if device.type == "cuda" else None
 
 
+def round_up(count: int, *, least: int, sizes: int) -> int:
+    """The next of few sizes, further apart the larger they are.
+
+    Args:
+        count: At least 1.
+        least: All sizes are multiples of it.
+        sizes: Between a power of two and the next, where ``least`` allows as many.
+    """
+    step = max(least, (1 << (count - 1).bit_length()) // 2 // sizes)
+    return -(-count // step) * step
+
+
 class Recordings:
     """Work by key, each recorded when it is first asked for and compared with itself.
 
@@ -137,7 +149,19 @@ class Recordings:
             work()
             return
         seed = None if generator is None else generator.initial_seed()
-        self._recorder.rehearse(work)
+        try:
+            self._recorder.rehearse(work)
+            why = ""
+        except torch.OutOfMemoryError as error:
+            if not self._made:
+                raise
+            why = _first_line(error)  # the work might fit where the recordings are not
+        if why:
+            self._give_up(why)
+            if generator is not None and seed is not None:
+                generator.manual_seed(seed)
+            work()
+            return
         expected = [result.clone() for result in results()]
         try:
             repeat = self._recorder.record(work, generator)
@@ -148,8 +172,7 @@ class Recordings:
             same = all(_close(a, b) for a, b in zip(found, expected, strict=True))
             why = "" if same else "its repetition gives other numbers"
         except RuntimeError as error:
-            cause = error.__context__ or error  # the end of a recording fails for what came before
-            why = (str(cause).splitlines() or [type(cause).__name__])[0]
+            why = _first_line(error.__context__ or error)  # what came before a recording's end
         if why:
             self._give_up(why)
             for result, value in zip(results(), expected, strict=True):
@@ -167,6 +190,11 @@ class Recordings:
         logger.warning("%s", self.given_up)
         self._recorder = None
         self._made.clear()
+        torch.cuda.empty_cache()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _close(found: Tensor, expected: Tensor) -> bool:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from auricle.lalm.fixed import round_up
 from auricle.lalm.greedy import NOTHING, Settings, check_tokens
+from auricle.lalm.recorder import round_up
 
 # Positions that enter together: what they need at once stays small, and the products large.
 _PIECE = 2_048
@@ -65,7 +65,10 @@ class Cache:
         shape = self._shape
         if self._stays:
             room = round_up(room, least=64, sizes=4)
-        slots = min(questions, max(1, shape.positions // room))
+        most = max(1, shape.positions // room)
+        if self._stays and most > LEAST_SLOTS:  # down to one of the sizes, which keeps the budget
+            most = 1 << (most.bit_length() - 1)
+        slots = min(questions, most)
         size = (slots, shape.key_heads, room, shape.head_dim)
         if self._stays:
             size = (round_up(slots, least=LEAST_SLOTS, sizes=1), *size[1:])

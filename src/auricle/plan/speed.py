@@ -35,6 +35,7 @@ from auricle.progress import SilentProgress
 
 _NOBODY = -1  # a token that no decoder says, so that no answer ends early
 _STEPS_OF_AN_ANSWER = 6
+_STEPS_ON_A_GPU = 30  # they take so little there that the first token's time would hide them
 _POSITIONS_AT_ONCE = 8_000  # of a chunk, on a CPU: the rest costs the same again
 
 
@@ -199,6 +200,7 @@ class Bench:
         if limit.units and steps:
             one(len(steps) // 2)  # the first step also sets things up
         mean, units = cost_of_one(sizes, one, limit)
+        self._gradients.release()
         if mean is None:
             return Measured(None, 0, recipe.train.steps)
         share = recipe.train.steps / len(steps)
@@ -275,7 +277,8 @@ class Bench:
         """Cost of the first token of some rows, spread over the chunk, and of a further one."""
         places = [number * len(chunk.lengths) // rows for number in range(rows)]
         costs = []
-        more = max(1, min(_STEPS_OF_AN_ANSWER, self._longest - 1))
+        more = _STEPS_ON_A_GPU if self._on_gpu else _STEPS_OF_AN_ANSWER
+        more = max(1, min(more, self._longest - 1))
         for count in (1, 1 + more):
             settings = Settings(_NOBODY, count, self.job.recipe.answer.repetition_penalty)
             watch = Watch()
