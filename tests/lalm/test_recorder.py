@@ -1,9 +1,12 @@
 """Recorded work: the same numbers as the work itself, and what happens where recording fails."""
 
 import gc
+import inspect
 import logging
 import os
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 
 import pytest
@@ -18,7 +21,7 @@ from auricle.lalm.decode import Generator
 from auricle.lalm.gradients import FixedGradients
 from auricle.lalm.greedy import Settings
 from auricle.lalm.model import build_lalm
-from auricle.lalm.recorder import Recordings, prepare_gpu
+from auricle.lalm.recorder import CudaRecorder, Recordings, prepare_gpu
 
 
 class Broken(Tape):
@@ -248,6 +251,70 @@ def test_work_is_recorded_when_it_comes_back_often_enough() -> None:
         assert run(recordings, work) == 6
         assert tape.recorded == (number >= 2)
     assert tape.repeated == 3
+
+
+@pytest.mark.parametrize("generator", [None, torch.Generator()])
+def test_torchs_graphs_are_asked_in_order(
+    monkeypatch: pytest.MonkeyPatch, generator: torch.Generator | None
+) -> None:
+    """What is asked of torch where no GPU is at hand: names and arguments are the real ones."""
+    done: list[str] = []
+
+    @contextmanager
+    def using(name: str) -> Iterator[None]:
+        done.append(f"enter {name}")
+        yield
+        done.append(f"leave {name}")
+
+    class Stream:
+        def __init__(self, name: object) -> None:
+            self.name = str(name)
+
+        def wait_stream(self, other: "Stream") -> None:
+            done.append(f"{self.name} waits for {other.name}")
+
+    class Graph:
+        def register_generator_state(self, given: torch.Generator) -> None:
+            assert given is generator
+            done.append("register")
+
+        def replay(self) -> None:
+            done.append("replay")
+
+    real = inspect.signature(torch.cuda.graph.__init__)
+
+    def graph(*given: object, **named: object):
+        bound = real.bind(None, *given, **named).arguments
+        assert bound["pool"] == "pool"
+        assert bound["capture_error_mode"] == "thread_local"
+        return using(f"graph on {bound['stream'].name}")
+
+    assert {"register_generator_state", "replay"} <= set(dir(torch._C._CUDAGraph)) or (
+        not torch.backends.cuda.is_built()
+    )
+    outside = Stream("outside")
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: Stream("side"))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: outside)
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: using(stream.name))
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "pool")
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+    recorder = CudaRecorder(torch.device("cuda"))
+    recorder.rehearse(lambda: done.append("work"))
+    assert done == [
+        *("side waits for outside", "enter side", "work", "leave side"),
+        "outside waits for side",
+    ]
+    done.clear()
+    repeat = recorder.record(lambda: done.append("work"), generator)
+    assert done == [
+        *(["register"] if generator is not None else []),
+        *("enter outside", "enter graph on side", "work"),
+        *("leave graph on side", "leave outside"),
+    ]
+    done.clear()
+    repeat()
+    assert done == ["replay"]
 
 
 def test_a_gpu_is_prepared_to_repeat_itself(monkeypatch: pytest.MonkeyPatch) -> None:
