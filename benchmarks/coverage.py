@@ -41,9 +41,15 @@ def right_or_wrong(p: float, samples_per_clip: int = 1) -> Draw:
 
 
 def word_errors(kind: str) -> Draw:
-    """Transcripts of 5 to 30 words: even errors, hard and easy clips, or a few hallucinations."""
+    """Transcripts of 5 to 30 words: even errors, hard and easy clips, or a few hallucinations.
+
+    ``rare``: of 3 to 7 words, and a wrong one in 1 % of the clips.
+    """
 
     def draw(rng: np.random.Generator, clips: int) -> Tally:
+        if kind == "rare":
+            few = rng.integers(3, 8, clips).astype(float)
+            return RatioTally(few - (rng.random(clips) < 0.01), few)
         words = rng.integers(5, 31, clips)
         rate = np.full(clips, 0.1) if kind == "even" else rng.beta(0.5, 4.5, clips)
         errors = rng.binomial(words, rate).astype(float)
@@ -109,6 +115,9 @@ SETTINGS: list[tuple[str, Draw, int]] = [
     ("WER, hard and easy clips", word_errors("uneven"), 1000),
     ("WER, 2 % hallucinated", word_errors("hallucinating"), 100),
     ("WER, 2 % hallucinated", word_errors("hallucinating"), 1000),
+    ("WER, a wrong word in 1 % of clips", word_errors("rare"), 100),
+    ("WER, a wrong word in 1 % of clips", word_errors("rare"), 300),
+    ("WER, a wrong word in 1 % of clips", word_errors("rare"), 2000),
     ("mAP, 10 even classes", labels(10, 0.7, 0.0), 300),
     ("mAP, 40 even classes", labels(40, 0.6, 0.0), 1600),
     ("mAP, 40 skewed classes", labels(40, 0.6, 1.0), 1600),

@@ -18,6 +18,7 @@ the text alone and exits with the error's ``exit_code``; an exception outside th
         ├── DeviceMemoryError         training or answers did not fit into memory
         ├── ScoringError              predictions or score files that cannot be scored
         ├── OutputError               a folder that cannot be written, a disk that is full
+        ├── DamagedFileError          a file of our own that something else has changed
         └── RunBusyError              another process holds the lock of this run or store
 """
 
@@ -127,6 +128,10 @@ class DeviceMemoryError(UserError):
 
 class ScoringError(UserError):
     """Predictions or score files that cannot be scored."""
+
+
+class DamagedFileError(UserError, ValueError):
+    """A file of our own that something else has changed."""
 
 
 class OutputError(UserError):

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from auricle.errors import OutputError, RunBusyError
+from auricle.errors import DamagedFileError, OutputError, RunBusyError
 
 TEMPORARY_PREFIX = ".tmp-"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -62,11 +62,11 @@ def write_failure(path: Path, error: OSError) -> OutputError:
     if error.errno == errno.EROFS:
         return OutputError(
             f"{path} is on a read-only file system. "
-            "Choose another place with --out or AURICLE_HOME."
+            "Choose another place, with the option that named it or with AURICLE_HOME."
         )
     return OutputError(
-        f"{path} cannot be written ({error.strerror or error}). Choose another place with --out or "
-        "AURICLE_HOME, or change its permissions."
+        f"{path} cannot be written ({error.strerror or error}). Choose another place, with the "
+        "option that named it or with AURICLE_HOME, or change its permissions."
     )
 
 
@@ -128,8 +128,18 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file of our own."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read a JSON file of our own.
+
+    Raises:
+        DamagedFileError: It is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(
+            f"{path} is damaged: it is no JSON ({error}). auricle writes such a file whole or not "
+            "at all, so something else changed it: bring a copy back, or remove what it belongs to."
+        ) from error
 
 
 def sha256_file(path: Path) -> str:

@@ -74,6 +74,12 @@ def test_an_encoder_that_stops_in_the_judged_run_is_told_from_a_good_one(tmp_pat
     assert not found.accepted
     assert found.run is None
     assert not (tmp_path / "judged").exists()
+    (problem,) = found.stages[-1].problems
+    assert "seconds" not in problem.message
+    assert "synth" not in problem.message
+    assert found.refused == tmp_path / "judged.refused"
+    assert json.loads((found.refused / "receipt.json").read_text()) == found.receipt
+    assert "did not finish" in (found.refused / "logs" / "judged.err").read_text()
 
 
 def test_a_broken_hidden_shard_is_told_before_anything_is_examined(tmp_path: Path) -> None:

@@ -73,6 +73,38 @@ def with_launch() -> bytes:
     return saved(writer)
 
 
+def with_launch_named_elsewhere() -> bytes:
+    """The kind of its action is a reference, which a reader follows."""
+    writer = pages(1)
+    kind = writer._add_object(NameObject("/Launch"))
+    action = DictionaryObject(
+        {NameObject("/S"): kind, NameObject("/F"): TextStringObject("/bin/sh")}
+    )
+    writer._root_object[NameObject("/OpenAction")] = action
+    return saved(writer)
+
+
+def with_xfa() -> bytes:
+    writer = pages(1)
+    form = DictionaryObject({NameObject("/XFA"): TextStringObject("<xdp/>")})
+    writer._root_object[NameObject("/AcroForm")] = form
+    return saved(writer)
+
+
+def link(address: str) -> DictionaryObject:
+    return DictionaryObject(
+        {NameObject("/S"): NameObject("/URI"), NameObject("/URI"): TextStringObject(address)}
+    )
+
+
+def with_address_opened_unasked() -> bytes:
+    writer = pages(1)
+    writer.pages[0][NameObject("/AA")] = DictionaryObject(
+        {NameObject("/O"): writer._add_object(link("http://example.org"))}
+    )
+    return saved(writer)
+
+
 def huge_page() -> bytes:
     writer = pages(1)
     box = ArrayObject([FloatObject(0), FloatObject(0), FloatObject(600), FloatObject(14_000)])
@@ -116,6 +148,15 @@ BAD: dict[str, tuple[Callable[[], bytes], Verdict, str]] = {
     "a script": (with_script, Verdict.REPORT_ACTIVE, "JavaScript"),
     "an attachment": (with_file, Verdict.REPORT_ACTIVE, "embedded file"),
     "a command": (with_launch, Verdict.REPORT_ACTIVE, "a command to launch"),
+    "a command by reference": (
+        *(with_launch_named_elsewhere, Verdict.REPORT_ACTIVE),
+        "a command to launch",
+    ),
+    "a form's code": (with_xfa, Verdict.REPORT_ACTIVE, "a form with code of its own"),
+    "an address": (
+        *(with_address_opened_unasked, Verdict.REPORT_ACTIVE),
+        "an address that is opened unasked",
+    ),
     "a word file": (lambda: b"PK\x03\x04 word", Verdict.REPORT_INVALID, "is no PDF"),
     "nothing": (lambda: b"", Verdict.REPORT_INVALID, "is no PDF"),
     "a first line alone": (lambda: b"%PDF-1.7\n", Verdict.REPORT_INVALID, "cannot be read"),

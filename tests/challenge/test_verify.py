@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from pathlib import Path
@@ -14,8 +15,9 @@ from auricle.challenge.bundle import list_folder, write_archive
 from auricle.challenge.new import create_submission
 from auricle.challenge.receipt import is_unchanged
 from auricle.challenge.verdicts import Verdict
-from auricle.challenge.verify import Verification, VerifyOptions, verify
+from auricle.challenge.verify import Verification, VerifyOptions, open_examination, verify
 from auricle.errors import UserError
+from auricle.progress import SilentProgress
 
 STATIC = ("archive", "manifest", "report", "declaration")
 
@@ -55,6 +57,22 @@ def test_a_refused_archive_ends_the_examination(tmp_path: Path, machine: Path) -
     found = examine(archive)
     assert verdicts(found)["archive"] is Verdict.PATH_TRAVERSAL
     assert {stage.verdict for stage in found.stages[1:]} == {Verdict.NOT_REACHED}
+
+
+def test_the_receipt_is_of_the_bytes_that_were_examined(
+    team: Path, tmp_path: Path, machine: Path
+) -> None:
+    archive = zipped(team)
+    examined = hashlib.sha256(archive.read_bytes()).hexdigest()
+    size = archive.stat().st_size
+    options = VerifyOptions(sandbox=False)
+    with open_examination(archive, options, SilentProgress()) as examination:
+        examination.run(("archive",))
+        archive.write_bytes(b"another team's ZIP")
+        examination.run(("manifest",))
+        found = examination.result()
+    assert found.receipt["archive_sha256"] == examined
+    assert found.receipt["archive_bytes"] == size
 
 
 def test_a_team_that_is_not_registered_is_refused_before_its_code_runs(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import auricle
-from auricle.challenge.commands import Workplace, explain_failure
+from auricle.challenge.commands import VERDICT_OF_ERROR, Workplace, explain_failure
 from auricle.challenge.processes import Outcome
 from auricle.challenge.verdicts import Problem, Verdict
 from auricle.errors import UserError
@@ -17,13 +17,19 @@ from auricle.sandbox.wrap import Lock
 
 
 def explain(
-    folder: Path, kind: str = "", text: str = "", *, stopped: Verdict | None = None
+    folder: Path,
+    kind: str = "",
+    text: str = "",
+    *,
+    stopped: Verdict | None = None,
+    secret: bool = False,
 ) -> Problem:
     error = {"error": {"type": kind, "message": text, "quoted": ""}}
     stdout = json.dumps(error).encode() if kind else b""
     outcome = Outcome(2, stdout, "the last line", wall_s=3.0, stopped=stopped)
     lock = Lock((), {}, folder, None)
-    return explain_failure(outcome, lock, Workplace(folder), what="the judged run")
+    places = Workplace(folder).places
+    return explain_failure(outcome, lock, *places, what="the judged run", secret=secret)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +44,23 @@ def explain(
 def test_an_encoders_error_is_the_submissions(tmp_path: Path, kind: str, verdict: Verdict) -> None:
     problem = explain(tmp_path, kind, "it raised ValueError")
     assert problem == Problem(verdict, "During the judged run: it raised ValueError")
+
+
+@pytest.mark.parametrize("kind", list(VERDICT_OF_ERROR))
+def test_what_can_quote_a_hidden_clip_is_kept_back(tmp_path: Path, kind: str) -> None:
+    heard = "0.0013,0.0222 while encoding hidden/test_0000/000002_clip00 (1.00 s)"
+    problem = explain(tmp_path, kind, heard, secret=True)
+    assert problem.verdict is VERDICT_OF_ERROR[kind]
+    assert problem.message.startswith("During the judged run: ")
+    assert "0.00" not in problem.message
+    assert "hidden/" not in problem.message
+    assert "only the organiser has it" in problem.message
+
+
+def test_a_team_is_given_no_advice_on_the_organisers_options(tmp_path: Path) -> None:
+    said = "was ended. If it is only slow, give it longer with --batch-timeout."
+    message = explain(tmp_path, "EncoderTimeoutError", said).message
+    assert message == "During the judged run: was ended."
 
 
 @pytest.mark.parametrize("kind", ["DataError", "OutputError", "CatalogError", "UserError", ""])

@@ -69,6 +69,27 @@ def test_the_bootstrap_agrees_with_the_normal_interval_on_many_even_clips():
     assert interval.low < 0.9 < interval.high
 
 
+@pytest.mark.parametrize(("clips", "wrong"), [(2, 1), (30, 1), (300, 1), (300, 3), (2000, 1)])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_few_clips_that_differ_do_not_hide_what_others_could_have(clips, wrong, mirrored):
+    """A wrong word in one clip of n: another test set could have it in several, or in none."""
+    right = np.full(clips, 5.0)
+    right[:wrong] -= 5.0
+    found = interval_of(RatioTally(5 - right if mirrored else right, np.full(clips, 5.0)), "s")
+    p = wrong / clips if mirrored else 1 - wrong / clips
+    low, high = stats.binomtest(round(p * clips), clips).proportion_ci(method="wilson")
+    assert found.low - 1e-9 <= low < p < high <= found.high + 1e-9
+    assert "wider than needed" in found.note
+
+
+def test_many_clips_that_differ_take_the_bootstrap_alone():
+    right = np.full(300, 5.0)
+    right[:30] -= 1.0
+    found = interval_of(RatioTally(right, np.full(300, 5.0)), "s")
+    assert found.method == "bootstrap-t over clips"
+    assert found.note is None
+
+
 def test_equal_streams_give_equal_intervals():
     rng = np.random.default_rng(2)
     tally = RatioTally(rng.random(50), np.ones(50))

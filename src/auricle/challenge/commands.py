@@ -43,11 +43,28 @@ VERDICT_OF_ERROR = {
 """What the names of auricle's errors mean for a submission; every other one is not its fault."""
 
 
+_IN_OUR_WORDS = {
+    Verdict.TIME_LIMIT: "the encoder did not answer within its time",
+    Verdict.CONTRACT_BROKEN: "the encoder gave what the contract forbids",
+    Verdict.ENCODER_FAILED: "the encoder raised an error, or its process died",
+    Verdict.MEMORY_LIMIT: "a batch did not fit into the encoder's memory",
+    Verdict.RUN_FAILED: "a loss or gradient was not a finite number",
+}
+_KEPT_BACK = "What it said can quote clips, so only the organiser has it, beside the receipt."
+# Advice to who gives the command; a team does not.
+_OPTION = " If it is only slow, give it longer with --batch-timeout."
+
+
 @dataclass(frozen=True, slots=True)
 class Workplace:
     """Folders of one examination; ``home`` is a data home whose only own part is features."""
 
     folder: Path
+
+    @property
+    def archive(self) -> Path:
+        """The ZIP as it was when the examination began."""
+        return self.folder / "submission.zip"
 
     @property
     def submission(self) -> Path:
@@ -163,14 +180,17 @@ def parse_answer(outcome: Outcome) -> dict[str, Any] | None:
     return answer if isinstance(answer, dict) else None
 
 
-def explain_failure(outcome: Outcome, lock: Lock, workplace: Workplace, *, what: str) -> Problem:
+def explain_failure(
+    outcome: Outcome, lock: Lock, *places: Path, what: str, secret: bool = False
+) -> Problem:
     """Why a command gave no good answer, as one typed problem of the submission.
 
     Args:
         outcome: How it ended.
         lock: The encoder's locks, which know about memory.
-        workplace: Where it was made.
+        places: Folders that a team is told nothing of, inner ones first.
         what: What was being done, e.g. ``the smoke run``.
+        secret: Keep to our own words: the command's name clips, and quote what the encoder heard.
 
     Raises:
         UserError: It was no fault of the submission: data, disk, network, or a bug of ours.
@@ -194,7 +214,9 @@ def explain_failure(outcome: Outcome, lock: Lock, workplace: Workplace, *, what:
         )
     if _TIMED_OUT.search(text):
         verdict = Verdict.TIME_LIMIT
-    return Problem(verdict, f"During {what}: {told(text, *workplace.places)}")
+    if secret:
+        return Problem(verdict, f"During {what}: {_IN_OUR_WORDS[verdict]}. {_KEPT_BACK}")
+    return Problem(verdict, f"During {what}: {told(text.replace(_OPTION, ''), *places)}")
 
 
 def error_of(outcome: Outcome) -> tuple[str, str]:

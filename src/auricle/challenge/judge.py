@@ -4,7 +4,9 @@ A judged run starts from an empty scratch: no checkpoint, no prediction and no f
 submission can be found, and no file of the submission is ever read as one (law 5). The scratch lies
 beside ``--out`` and carries the archive's hash, so that a run that the machine stopped continues
 with the same command. What is kept is the run folder that was made here, further evaluations
-included, with the receipt beside it; nothing of a run that the submission failed.
+included, with the receipt, the declaration and the report beside it. Of a submission that was
+refused the receipt is kept, and what was said on the way, for the organiser alone: it can name
+hidden clips.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from auricle.challenge.commands import Workplace, error_of, run_auricle
 from auricle.challenge.processes import Bounds
 from auricle.challenge.receipt import make_receipt
 from auricle.challenge.stages import STAGES
-from auricle.challenge.submission import Submission
+from auricle.challenge.submission import FILE_NAME, Submission
 from auricle.challenge.verdicts import Stage
 from auricle.challenge.verify import VerifyOptions, open_examination
 from auricle.errors import UserError
@@ -65,6 +67,8 @@ class Judgement:
     scores: dict[str, Any] | None
     further: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Scores of the further evaluations, by suite."""
+    refused: Path | None = None
+    """Folder of the receipt and logs of a submission that was refused, for the organiser."""
 
     @property
     def accepted(self) -> bool:
@@ -78,6 +82,7 @@ class Judgement:
             "stages": [stage.record() for stage in self.stages],
             "receipt": self.receipt,
             "run": str(self.run) if self.run else None,
+            "refused": str(self.refused) if self.refused else None,
             "scores": self.scores,
             "further": self.further,
         }
@@ -108,7 +113,8 @@ def judge(archive: Path, *, options: JudgeOptions, progress: Progress | None = N
         examination.run(names)
         found = examination.result()
         if not found.accepted or examination.trial is None or found.submission is None:
-            return Judgement(tuple(found.stages), found.receipt, None, None)
+            refused = _keep_refusal(out, found.receipt, examination.workplace)
+            return Judgement(tuple(found.stages), found.receipt, None, None, refused=refused)
         budget = int(options.verify.settings.disk_bytes * FEATURES_PART)
         words = ["--seed", str(options.seed), "--disk-budget", str(budget), *evals]
         words += [word for each in options.settings for word in ("--set", each)]
@@ -127,7 +133,7 @@ def judge(archive: Path, *, options: JudgeOptions, progress: Progress | None = N
             stage.advance()
         stages = (*found.stages, run_stage)
         receipt = make_receipt(
-            archive,
+            examination.archive,
             stages,
             team=found.submission.team,
             locks=examination.trial.locks_facts,
@@ -136,11 +142,16 @@ def judge(archive: Path, *, options: JudgeOptions, progress: Progress | None = N
         if answer is not None:
             run = RunFolder.open(Path(answer["run"]))
             _name_after(found.submission, run, scratch)
+            for name in (FILE_NAME, found.submission.report):
+                kept = FILE_NAME if name == FILE_NAME else "report.pdf"
+                shutil.copyfile(examination.root / name, run.path / kept)
             write_json(run.path / RECEIPT, receipt)
             os.replace(run.path, out)  # noqa: PTH105
+        else:
+            refused = _keep_refusal(out, receipt, scratch)
         shutil.rmtree(scratch.folder)
     if answer is None:
-        return Judgement(stages, receipt, None, None)
+        return Judgement(stages, receipt, None, None, refused=refused)
     return Judgement(stages, receipt, out, answer["scores"], answer["further"])
 
 
@@ -157,6 +168,19 @@ def _find_suite(given: str) -> str:
 def _scratch(out: Path, sha256: str) -> Workplace:
     """Where a run is made: empty for every other archive, and what is in it is ours alone."""
     return Workplace(make_folder(out.with_name(f".judging-{out.name}-{sha256[:16]}")))
+
+
+def _keep_refusal(out: Path, receipt: dict[str, Any], place: Workplace) -> Path:
+    """Put a receipt, and what the commands and the encoder said, beside where a run would be."""
+    folder = out.with_name(f"{out.name}.refused")
+    if folder.exists():
+        shutil.rmtree(folder)
+    make_folder(folder)
+    write_json(folder / RECEIPT, receipt)
+    for logs in (place.logs, place.folder / "home" / "logs"):
+        if logs.is_dir():
+            shutil.copytree(logs, folder / "logs", dirs_exist_ok=True)
+    return folder
 
 
 def _require_data(words: list[str], workplace: Workplace, progress: Progress) -> None:

@@ -1,7 +1,7 @@
 """Runs commands of their own processes within bounds: time, output, and the disk that they fill.
 
 Output goes to files, so that a flood cannot fill our memory, and only their ends are read. At a
-bound the whole process group is killed.
+bound the whole process group is killed; where we are killed ourselves, so is the command.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,15 @@ _POLL_S = 0.05
 _MEASURE_EVERY_S = 2.0
 _MAX_READ = 16 << 20
 _SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|_KEY\b|API_?KEY|AUTH", re.IGNORECASE)
+
+
+# PR_SET_PDEATHSIG is 1, and stays with a process that becomes another program.
+_BECOME = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 9)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+_DIES_WITH_US = (sys.executable, "-I", "-S", "-c", _BECOME) if sys.platform == "linux" else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +84,7 @@ def run_bounded(
     out_path, err_path = logs / f"{name}.out", logs / f"{name}.err"
     with out_path.open("wb") as out, err_path.open("wb") as err:
         process = subprocess.Popen(  # noqa: S603
-            list(command),
+            [*_DIES_WITH_US, *command],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,

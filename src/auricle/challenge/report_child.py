@@ -20,6 +20,7 @@ _ACTIVE_KEYS = {
     "/JS": "JavaScript",
     "/JavaScript": "JavaScript",
     "/EmbeddedFiles": "embedded files",
+    "/XFA": "a form with code of its own",
 }
 _ACTIVE_KINDS = {
     "/JavaScript": "JavaScript",
@@ -30,7 +31,12 @@ _ACTIVE_KINDS = {
     "/RichMedia": "embedded media",
     "/Movie": "embedded media",
     "/Sound": "embedded media",
+    "/Rendition": "embedded media",
+    "/GoToR": "another file to open",
+    "/GoToE": "another file to open",
 }
+_UNASKED = ("/OpenAction", "/AA")
+"""What happens by itself; a jump to a page is all that it may be."""
 
 
 def limit_self() -> None:
@@ -85,13 +91,35 @@ def _find_active(trailer: Any) -> set[str]:
         if isinstance(value, DictionaryObject):
             found |= {text for name, text in _ACTIVE_KEYS.items() if name in value}
             for name in ("/S", "/Type", "/Subtype"):
-                kind = value.get(name)
+                kind = _resolved(value.get(name))
                 if isinstance(kind, str) and kind in _ACTIVE_KINDS:
                     found.add(_ACTIVE_KINDS[kind])
+            if any(_follows_a_link(_resolved(value.get(name))) for name in _UNASKED):
+                found.add("an address that is opened unasked")
             waiting += value.values()
         elif isinstance(value, ArrayObject):
             waiting += list(value)
     return found
+
+
+def _resolved(value: Any) -> Any:
+    """What a reference stands for."""
+    from pypdf.generic import IndirectObject
+
+    return value.get_object() if isinstance(value, IndirectObject) else value
+
+
+def _follows_a_link(action: Any) -> bool:
+    """Whether an action, or one of a dictionary of actions, opens an address."""
+    from pypdf.generic import DictionaryObject
+
+    if not isinstance(action, DictionaryObject):
+        return False
+    actions = [action, *map(_resolved, action.values())]
+    return any(
+        isinstance(each, DictionaryObject) and _resolved(each.get("/S")) == "/URI"
+        for each in actions
+    )
 
 
 def main() -> None:

@@ -114,7 +114,7 @@ class Trial:
             answer = parse_answer(outcome)
             if answer is None or not isinstance(answer.get("checks"), list):
                 what = "the check of the contract"
-                problem = explain_failure(outcome, lock, self.workplace, what=what)
+                problem = explain_failure(outcome, lock, *self.workplace.places, what=what)
                 return judged("contract", [problem])
             self.check = answer
             problems = self._contract_problems(answer, out_of_memory=lock.was_out_of_memory())
@@ -186,7 +186,8 @@ class Trial:
             suite: What it is measured on.
             words: Further words of the command.
             limit_s: Wall clock.
-            workplace: Where the run lies; that of the examination when None.
+            workplace: Where the run lies, whose clips may then be secret; that of the examination
+                when None.
 
         Returns:
             The stage, and where the run finished what ``auricle run --json`` said of it.
@@ -226,7 +227,10 @@ class Trial:
             answer = parse_answer(outcome)
             finished = answer is not None and isinstance(answer.get("scores"), dict)
             if answer is None or not finished or outcome.stopped or outcome.code not in (0, 3):
-                problem = explain_failure(outcome, lock, self.workplace, what=f"the {name} run")
+                places = (*place.places, *self.workplace.places)
+                problem = explain_failure(
+                    outcome, lock, *places, what=f"the {name} run", secret=workplace is not None
+                )
                 return judged(name, [problem]), None
         tasks = [
             (task, score.get("failure"))

@@ -8,6 +8,7 @@ team hears all of its problems at once.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -121,7 +122,13 @@ def open_examination(
                 raise UserError(
                     f"{folder} is not empty; judging starts from an empty folder. Name a new one."
                 )
-        yield Examination(archive.absolute(), Workplace(folder), options, progress)
+        workplace = Workplace(folder)
+        if (
+            archive.stat().st_size <= options.limits.archive_bytes
+        ):  # larger ones are refused by that
+            # What is examined is what the receipt's hash is of, whatever becomes of the ZIP.
+            archive = Path(shutil.copyfile(archive, workplace.archive))
+        yield Examination(archive.absolute(), workplace, options, progress)
 
 
 class Examination:
@@ -142,6 +149,11 @@ class Examination:
         self._root = workplace.submission
         self._entries: list[Entry] = []
         self._locks_facts: dict[str, str] = {}
+
+    @property
+    def root(self) -> Path:
+        """Folder of the unpacked submission's own files."""
+        return self._root
 
     def run(self, names: tuple[str, ...]) -> None:
         """Make stages in their order; what needs a stage that failed is not reached."""

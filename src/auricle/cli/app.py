@@ -85,10 +85,9 @@ def execute(arguments: Sequence[str]) -> int:
     logging.getLogger("huggingface_hub.utils._http").setLevel(logging.ERROR)
     console = PlainConsole(stderr=True, soft_wrap=True)
     try:
-        code = app(list(arguments), standalone_mode=False)
+        code = int(app(list(arguments), standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
-        console.print("interrupted; nothing is lost. Give the same command again to continue.")
-        return _INTERRUPTED
+        code = _INTERRUPTED
     except typer.TyperException as error:  # a wrong option or argument
         if text := _text_of(error):
             console.print(f"error: {text}", style="red")
@@ -112,7 +111,9 @@ def execute(arguments: Sequence[str]) -> int:
         traceback.print_exc()
         console.print("This is a bug in auricle. Please report it with the lines above.")
         return 1
-    return int(code or 0)
+    if code == _INTERRUPTED:  # newer versions of typer turn the interrupt itself into this code
+        console.print("interrupted; nothing is lost. Give the same command again to continue.")
+    return code
 
 
 def _record(error: AuricleError) -> dict[str, str]:

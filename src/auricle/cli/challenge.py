@@ -233,6 +233,8 @@ def judge_command(
     _print_receipt(found.receipt)
     if found.run is not None:
         print(f"kept with its receipt: {found.run}")
+    if found.refused is not None:
+        print(f"receipt and logs, for the organiser alone: {found.refused}")
     return 0 if found.accepted else 3
 
 

@@ -53,7 +53,8 @@ def resolve_evaluations(job: Job) -> list[Evaluation]:
         if loaded.suite.name in by:
             raise UserError(
                 f"--eval {name}: the suite '{loaded.suite.name}' is measured already, by "
-                f"{by[loaded.suite.name]}. Leave one out, or give the file another name."
+                f"{by[loaded.suite.name]}. Leave one out, or give the suite another 'name' in its "
+                "file."
             )
         by[loaded.suite.name] = f"--eval {name}"
         found.append(_resolve(job, loaded, name))
