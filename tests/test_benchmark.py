@@ -64,6 +64,9 @@ def test_a_suite_of_ones_own_is_measured(suite: Callable[..., Path], home: Path)
     assert result.scores["mode"] == "custom"
     assert not result.scores["official"]
     assert result.folder.report.stat().st_size > 10_000
+    page = result.folder.report.read_text("utf-8")
+    assert "<audio" in page
+    assert "not at hand" not in page
     lines = result.folder.predictions("pitch").read_text().splitlines()
     assert [json.loads(line)["id"] for line in lines] == [f"test/t{j:02d}" for j in range(10)]
 

@@ -68,10 +68,21 @@ def test_captions_take_their_models_from_the_options(
     models += ["--fluency-detector", str(detector_checkpoint)]
     for case in (cases[0], next(case for case in cases if "raises" in case)):
         path = write_case(tmp_path / f"{case['id']}.csv", case)
-        assert execute(["score", str(path), "--metric", metric, *models, "--json"]) == 0
+        code = execute(["score", str(path), "--metric", metric, *models, "--json"])
         report = json.loads(capsys.readouterr().out)
+        assert code == (3 if report["score"] is None else 0)
         assert report["raw"] == case.get("expected")
         assert bool(report["reason"]) == ("raises" in case)
+
+
+@pytest.mark.parametrize("shown", [[], ["--json"], ["--table", "csv"]])
+def test_a_missing_score_is_seen_in_the_exit_code(
+    shown: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("predict,labels\na,a\nb,b\n")
+    assert execute(["score", str(path), "--metric", "mAP", *shown]) == 3
+    assert execute(["score", str(path), "--metric", "accuracy", *shown]) == 0
 
 
 def test_a_number_stands_with_its_interval_and_chance(

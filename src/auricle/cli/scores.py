@@ -157,19 +157,20 @@ def _score_file(
 
 
 def _print_metric(report: dict[str, Any], *, table: str | None, as_json: bool) -> int:
+    code = 3 if report["score"] is None else 0
     if as_json:
         print_json(json.dumps(report))
-        return 0
+        return code
     from auricle.scoring.tables import metric_table
 
     found = metric_table(report)
     if table is not None:
         print(found.render(table), end="")
-        return 0
+        return code
     from auricle.cli.tables import print_rows
 
     print_rows(found.columns, [[str(row[name]) for name in found.columns] for row in found.rows])
-    return 0
+    return code
 
 
 def report_command(run: Path = typer.Argument(help="A run folder."), as_json: bool = _JSON) -> None:

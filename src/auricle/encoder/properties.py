@@ -86,6 +86,8 @@ def difference_of(
 ) -> float | None:
     """Largest difference of the same windows' features, relative to the RMS of the first.
 
+    Where the first are all zeros, relative to the RMS of the second.
+
     Args:
         first: Features ``[T', D]`` of each window.
         second: The same windows' features, made in another way.
@@ -97,10 +99,14 @@ def difference_of(
         return None
     worst = 0.0
     for one, other in zip(first, second, strict=True):
-        level = float(np.sqrt(np.mean(np.square(one, dtype=np.float64))))
+        level = _rms(one) or _rms(other) or 1.0
         largest = float(np.max(np.abs(one.astype(np.float64) - other), initial=0.0))
-        worst = max(worst, largest / level if level > 0 else (np.inf if largest > 0 else 0.0))
+        worst = max(worst, largest / level)
     return worst if np.isfinite(worst) else None
+
+
+def _rms(features: NDArray[np.float32]) -> float:
+    return float(np.sqrt(np.mean(np.square(features, dtype=np.float64))))
 
 
 def _encode(process: Encoder, audio: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
