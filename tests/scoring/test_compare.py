@@ -262,3 +262,24 @@ def test_clips_to_tell_is_at_least_one():
 def test_runs_that_cannot_be_compared(runs, text):
     with pytest.raises(ScoringError, match=text):
         compare_runs(runs)
+
+
+@pytest.mark.parametrize(("clips", "differ"), [(30, 1), (300, 1), (300, 3), (2000, 1)])
+def test_a_few_clips_that_differ_are_no_certainty(clips, differ):
+    """One won by a word in one clip: the interval says no more than the test does."""
+    words = np.full(clips, 5.0)
+    better, worse = words.copy(), words.copy()
+    worse[:differ] -= 1
+    found = ratio_difference(RatioTally(better, words), RatioTally(worse, words), "s")
+    assert found.p > 0.05
+    assert found.low < 0 < found.difference < found.high
+
+
+def test_equal_systems_that_rarely_err_are_told_apart_in_few_of_many_draws():
+    rng, held, draws = np.random.default_rng(1), 0, 200
+    words = np.full(300, 5.0)
+    for number in range(draws):
+        sides = [RatioTally(words - (rng.random(300) < 0.005), words) for _ in range(2)]
+        found = ratio_difference(*sides, f"draw {number}")
+        held += found.low <= 0 <= found.high
+    assert held / draws > 0.93

@@ -27,7 +27,7 @@ _CELLS_AT_ONCE = 4_000_000
 # (docs/metrics.md has the measurements).
 _FEW_POSITIVES = 10
 # Where fewer clips hold the spread of a ratio, the bootstrap covered 60 to 92 % (docs/metrics.md).
-_FEW_CLIPS = 10
+FEW_CLIPS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def _ratio_interval(tally: RatioTally, stream: str) -> Interval | None:
     if linearised_error(tally) <= 1e-12 * max(1.0, abs(estimate)):
         return _without_spread(estimate, clips)
     found = studentised_interval(tally, stream)
-    if _clips_that_differ(tally, estimate) >= _FEW_CLIPS:
+    if clips_that_differ(tally, estimate) >= FEW_CLIPS:
         return found
     # A resample without the clips that differ shows no spread at all, so resampling knows too
     # little; clips that are wholly right or wrong spread as much as a score in [0, 1] can.
@@ -130,12 +130,12 @@ def _ratio_interval(tally: RatioTally, stream: str) -> Interval | None:
         max(found.high, high),
         estimate,
         "bootstrap-t and Wilson over clips",
-        f"under {_FEW_CLIPS} clips hold what spread there is: as wide as if clips were wholly "
+        f"under {FEW_CLIPS} clips hold what spread there is: as wide as if clips were wholly "
         "right or wrong, which is wider than needed",
     )
 
 
-def _clips_that_differ(tally: RatioTally, estimate: float) -> float:
+def clips_that_differ(tally: RatioTally, estimate: float) -> float:
     """How many equal clips would hold the variance of a ratio as the clips do that hold it."""
     squares = (tally.numerator - estimate * tally.denominator) ** 2
     return float(squares.sum() ** 2 / np.dot(squares, squares))

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from auricle.metrics.tally import LabelTally, RatioTally
 from auricle.scoring.intervals import (
+    FEW_CLIPS,
     Z,
+    clips_that_differ,
     linearised_error,
     map_replicator,
     resampled_counts,
@@ -80,6 +82,11 @@ def ratio_difference(left: RatioTally, right: RatioTally, stream: str) -> Differ
     else:
         interval = studentised_interval(tally, stream)
         low, high = interval.low, interval.high
+        if clips_that_differ(tally, value) < FEW_CLIPS:  # as in `interval_of`
+            clips = len(tally.numerator)
+            each = tally.numerator * (clips / total)
+            wide = _paired_proportions(value, float(np.dot(each, each)), clips)
+            low, high = min(low, wide[0]), max(high, wide[1])
     if error <= _NO_SPREAD:
         error = (high - low) / (2 * Z)
     return Difference(
