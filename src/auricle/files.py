@@ -62,11 +62,11 @@ def write_failure(path: Path, error: OSError) -> OutputError:
     if error.errno == errno.EROFS:
         return OutputError(
             f"{path} is on a read-only file system. "
-            "Choose another place, with the option that named it or with AURICLE_HOME."
+            "Choose another place: --out, AURICLE_HOME, or the option that named it."
         )
     return OutputError(
-        f"{path} cannot be written ({error.strerror or error}). Choose another place, with the "
-        "option that named it or with AURICLE_HOME, or change its permissions."
+        f"{path} cannot be written ({error.strerror or error}). Choose another place (--out, "
+        "AURICLE_HOME, or the option that named it), or change its permissions."
     )
 
 

@@ -7,8 +7,14 @@ from pathlib import Path
 import pytest
 
 from auricle.errors import ScoringError
-from auricle.files import write_text
-from auricle.runs.compare import Finding, compare_table, write_comparison
+from auricle.files import write_json, write_text
+from auricle.runs.compare import (
+    Finding,
+    compare_table,
+    labels_of,
+    read_runs,
+    write_comparison,
+)
 from report_material import make_run
 
 
@@ -109,6 +115,12 @@ def test_names_are_as_long_as_it_takes(tmp_path: Path) -> None:
     other = make_run(tmp_path / "e", tasks=("words",), clips=12, encoder="other")
     assert labels(one, other) == ["logmel", "other"]
     assert labels(one, seed, other) == ["logmel, seed 42", "logmel, seed 7", "other"]
+    facts = read_runs([one, seed, other])
+    assert labels_of(facts, of_seeds=[True, False, False]) == ["logmel", "logmel, seed 7", "other"]
+    manifest = seed.read_manifest() | {"seed": 42}
+    manifest["encoder"]["arguments"] = {"layer": 7}
+    write_json(seed.manifest, manifest)
+    assert labels(one, seed) == ["logmel", "logmel, layer 7"]
     assert labels(one, steps) == ["logmel, train.steps 400", "logmel, train.steps 40"]
     assert labels(one, same) == ["logmel (1: a)", "logmel (2: c)"]
     assert labels(one, deep) == ["logmel (1: a)", "logmel (2: a)"]

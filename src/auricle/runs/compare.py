@@ -33,6 +33,7 @@ from auricle.scoring.summary import ScoredClip
 from auricle.scoring.tables import ResultTable, comparison_table, seeds_table, several_seeds
 
 _MOST_DIFFERING = 3
+_LONGEST_ARGUMENT = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,22 +185,32 @@ def read_runs(folders: Sequence[RunFolder]) -> list[RunFacts]:
     return [read_run(folder) for folder in folders]
 
 
-def labels_of(runs: Sequence[RunFacts]) -> list[str]:
-    """Names that tell the runs apart: the encoder, and where two share it, what else differs."""
-    facts = [
+def labels_of(runs: Sequence[RunFacts], *, of_seeds: Sequence[bool] = ()) -> list[str]:
+    """Names that tell the runs apart: the encoder, and where two share it, what else differs.
+
+    Args:
+        runs: Of any encoders.
+        of_seeds: Where true, the run stands for several seeds, and its own is not named.
+    """
+    facts: list[dict[str, str | None]] = [
         {
-            "seed": str(run.manifest.get("seed")),
+            **{
+                name: str(value)[:_LONGEST_ARGUMENT]
+                for name, value in (run.manifest["encoder"].get("arguments") or {}).items()
+            },
+            "seed": None if several else str(run.manifest.get("seed")),
             "mode": str(run.manifest.get("mode")),
             **dict(flat(run.manifest.get("recipe") or {})),
         }
-        for run in runs
+        for run, several in zip(runs, of_seeds or [False] * len(runs), strict=True)
     ]
     labels = []
     for run, mine in zip(runs, facts, strict=True):
         others = [f for r, f in zip(runs, facts, strict=True) if r.encoder == run.encoder]
         differing = [name for name in mine if len({f.get(name) for f in others}) > 1]
         differing = [n for n in differing if n != "mode" or len(differing) == 1][:_MOST_DIFFERING]
-        labels.append(", ".join([run.encoder, *(f"{name} {mine[name]}" for name in differing)]))
+        said = [f"{name} {mine[name]}" for name in differing if mine.get(name) is not None]
+        labels.append(", ".join([run.encoder, *said]))
     shared = Counter(labels)
     for place, run in enumerate(runs, 1):
         label = labels[place - 1]

@@ -40,7 +40,9 @@ def compare(runs: Sequence[RunFolder | Path | str]) -> dict[str, Any]:
     answers = [run_answers(*pair) for pair in zip(facts, labels_of(facts), strict=True)]
     found = compare_runs(answers)
     groups = seeds_of_encoders(facts)
-    names = labels_of([facts[group[0]] for group in groups])
+    names = labels_of(
+        [facts[group[0]] for group in groups], of_seeds=[len(group) > 1 for group in groups]
+    )
     encoders = [
         Encoder(name, [answers[place] for place in group], [facts[place].scores for place in group])
         for name, group in zip(names, groups, strict=True)
