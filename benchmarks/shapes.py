@@ -81,7 +81,7 @@ def main() -> None:
     print(f"{len(met):,} steps of {real / len(met):.0f} rows; {len(set(met))} shapes")
     print(f"rows computed: {sum(s[0] for s in met) / real:.3f} of the real ones")
     print(f"  with each sequence as long as its batch's longest: {padded / real:.3f}")
-    for most in (recorder._MOST // 2, recorder._MOST):
+    for most in (recorder.MOST // 2, recorder.MOST):
         kept: OrderedDict[tuple[int, ...], None] = OrderedDict()
         made = 0
         for shape in met:

@@ -77,7 +77,8 @@ def test_an_encoder_that_stops_in_the_judged_run_is_told_from_a_good_one(tmp_pat
     (problem,) = found.stages[-1].problems
     assert "seconds" not in problem.message
     assert "synth" not in problem.message
-    assert found.refused == tmp_path / "judged.refused"
+    key = found.receipt["archive_sha256"][:16]
+    assert found.refused == tmp_path / f"judged.refused-{key}"
     assert json.loads((found.refused / "receipt.json").read_text()) == found.receipt
     assert "did not finish" in (found.refused / "logs" / "judged.err").read_text()
 

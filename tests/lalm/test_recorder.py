@@ -345,7 +345,7 @@ def test_forgotten_recordings_are_made_again() -> None:
 
 
 def test_the_longest_unused_recording_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder_module, "_MOST", 2)
+    monkeypatch.setattr(recorder_module, "MOST", 2)
     tape = Tape()
     work, recordings = Sum(), Recordings(tape)
     for key in ("a", "b", "a", "c", "a", "b"):

@@ -142,9 +142,8 @@ def judge(archive: Path, *, options: JudgeOptions, progress: Progress | None = N
         if answer is not None:
             run = RunFolder.open(Path(answer["run"]))
             _name_after(found.submission, run, scratch)
-            for name in (FILE_NAME, found.submission.report):
-                kept = FILE_NAME if name == FILE_NAME else "report.pdf"
-                shutil.copyfile(examination.root / name, run.path / kept)
+            shutil.copyfile(examination.root / FILE_NAME, run.path / FILE_NAME)
+            shutil.copyfile(examination.root / found.submission.report, run.path / "report.pdf")
             write_json(run.path / RECEIPT, receipt)
             os.replace(run.path, out)  # noqa: PTH105
         else:
@@ -171,9 +170,12 @@ def _scratch(out: Path, sha256: str) -> Workplace:
 
 
 def _keep_refusal(out: Path, receipt: dict[str, Any], place: Workplace) -> Path:
-    """Put a receipt, and what the commands and the encoder said, beside where a run would be."""
-    folder = out.with_name(f"{out.name}.refused")
-    if folder.exists():
+    """Put a receipt, and what the commands and the encoder said, beside where a run would be.
+
+    The folder carries the archive's hash: only an earlier refusal of the same bytes makes room.
+    """
+    folder = out.with_name(f"{out.name}.refused-{receipt['archive_sha256'][:16]}")
+    if (folder / RECEIPT).is_file():
         shutil.rmtree(folder)
     make_folder(folder)
     write_json(folder / RECEIPT, receipt)

@@ -123,10 +123,9 @@ def open_examination(
                     f"{folder} is not empty; judging starts from an empty folder. Name a new one."
                 )
         workplace = Workplace(folder)
-        if (
-            archive.stat().st_size <= options.limits.archive_bytes
-        ):  # larger ones are refused by that
-            # What is examined is what the receipt's hash is of, whatever becomes of the ZIP.
+        # What is examined is what the receipt's hash is of, whatever becomes of the ZIP; one that
+        # is too large is refused for that alone.
+        if archive.stat().st_size <= options.limits.archive_bytes:
             archive = Path(shutil.copyfile(archive, workplace.archive))
         yield Examination(archive.absolute(), workplace, options, progress)
 

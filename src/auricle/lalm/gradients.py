@@ -91,7 +91,6 @@ class FixedGradients:
         self._inputs: dict[tuple[int, ...], FixedBatch] = {}
         self._recordings = Recordings(recorder)
         self._generator = torch.Generator(lalm.device)
-        self._generator_may_be_recorded = True
 
     @property
     def slow_because(self) -> str:
@@ -110,13 +109,12 @@ class FixedGradients:
             self._inputs[fixed.shape] = fixed.to(self._lalm.device)
         inputs = self._inputs[fixed.shape]
         inputs.copy_(fixed)
-        if self._recordings.given_up and self._generator_may_be_recorded:
-            # One that a failed recording has touched may refuse to be used outside of it.
-            self._generator = torch.Generator(self._lalm.device)
-            self._generator_may_be_recorded = False
         generator = None
         if dropout_seed is not None:
-            generator = self._generator.manual_seed(dropout_seed)
+            # One that a failed recording has touched may refuse to be used outside of it.
+            unrecorded = bool(self._recordings.given_up)
+            generator = torch.Generator(self._lalm.device) if unrecorded else self._generator
+            generator.manual_seed(dropout_seed)
         self._recordings.run(
             (fixed.shape, generator is None),
             lambda: self._compute(inputs, generator),

@@ -18,7 +18,7 @@ from torch import Tensor
 
 # A recording keeps its own list of operations on the GPU; the longest unused one makes room. So
 # many are enough for clips of all lengths (benchmarks/shapes.py).
-_MOST = 64
+MOST = 64
 # Settings with which torch takes cuBLAS for repeatable.
 _REPEATABLE = (":4096:8", ":16:8")
 # How far a repetition may be from the work itself: what a changed order of additions can explain.
@@ -148,7 +148,12 @@ class Recordings:
         if self._recorder is None or self._uses[key] <= self._patience:
             work()
             return
-        seed = None if generator is None else generator.initial_seed()
+        seed = 0 if generator is None else generator.initial_seed()
+
+        def seed_again() -> None:
+            if generator is not None:
+                generator.manual_seed(seed)
+
         try:
             self._recorder.rehearse(work)
             why = ""
@@ -158,15 +163,13 @@ class Recordings:
             why = _first_line(error)  # the work might fit where the recordings are not
         if why:
             self._give_up(why)
-            if generator is not None and seed is not None:
-                generator.manual_seed(seed)
+            seed_again()
             work()
             return
         expected = [result.clone() for result in results()]
         try:
             repeat = self._recorder.record(work, generator)
-            if generator is not None and seed is not None:
-                generator.manual_seed(seed)
+            seed_again()
             repeat()
             found = results()
             same = all(_close(a, b) for a, b in zip(found, expected, strict=True))
@@ -179,7 +182,7 @@ class Recordings:
                 result.copy_(value)
             return
         self._made[key] = repeat
-        if len(self._made) > _MOST:
+        if len(self._made) > MOST:
             self._made.popitem(last=False)
 
     def _give_up(self, why: str) -> None:
