@@ -49,7 +49,7 @@ def main() -> None:
     on_cpu = arguments.device == "cpu"
     kinds = [("float32", "", 1.8), ("bf16", "", 3)]
     if not on_cpu:  # ten times the baseline in float32; each also launched operation by operation
-        kinds = [(p, how, 10) for p in ("float32", "bf16") for how in ("", "unrecorded")]
+        kinds = [(p, how, 10) for p in ("float32", "bf16") for how in ("", "eager")]
     for precision, how, goal in kinds:
         steps = ["--steps", "2" if arguments.quick else "20", "--precision", precision]
         steps += [f"--{how}"] if how else []

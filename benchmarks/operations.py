@@ -4,7 +4,7 @@
 
 Ours runs on the meta device, which holds shapes and no numbers, and takes the path that a GPU takes
 there; attention, which has no fused form on it, counts as one operation each way. All of ours are
-launched once when a shape is recorded; from then on a step is one launch beside the copies of its
+launched once when a shape is captured; from then on a step is one launch beside the copies of its
 inputs. The plain baseline reads numbers back, so it runs on the CPU, without its encoder. Views and
 empty tensors are not counted, nor is the optimiser's step on either side.
 """

@@ -2,10 +2,10 @@
 
     python benchmarks/shapes.py [--steps 25000] [--seconds 1 30] [--targets 1 60]
 
-Steps are recorded by shape (`auricle/lalm/fixed.py`). Draws of the given ranges are sorted and cut
+Steps are captured by shape (`auricle/lalm/fixed.py`). Draws of the given ranges are sorted and cut
 into batches of 4 as in a training, at 25 frames a second: lengths are spread evenly on a scale of
 logarithms, and so, apart from them, are the targets' tokens. Counted are rows, shapes, and how many
-recordings are made where only the newest some are kept; nothing is computed.
+captures are made where only the newest some are kept; nothing is computed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from auricle.catalog.recipe import BLOCK
-from auricle.lalm import recorder
+from auricle.lalm import capture
 from auricle.lalm.batch import block_batches
 from auricle.lalm.fixed import fixed_shape
 
@@ -81,7 +81,7 @@ def main() -> None:
     print(f"{len(met):,} steps of {real / len(met):.0f} rows; {len(set(met))} shapes")
     print(f"rows computed: {sum(s[0] for s in met) / real:.3f} of the real ones")
     print(f"  with each sequence as long as its batch's longest: {padded / real:.3f}")
-    for most in (recorder.MOST // 2, recorder.MOST):
+    for most in (capture.MOST // 2, capture.MOST):
         kept: OrderedDict[tuple[int, ...], None] = OrderedDict()
         made = 0
         for shape in met:
@@ -90,7 +90,7 @@ def main() -> None:
             kept.move_to_end(shape)
             if len(kept) > most:
                 kept.popitem(last=False)
-        print(f"recordings made where {most} are kept: {made}")
+        print(f"captures made where {most} are kept: {made}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python benchmarks/train_step.py [--seconds 10] [--steps 20] [--precision float32]
                                     [--dropout 0] [--threads 1] [--pairs 5] [--device cpu]
-                                    [--unrecorded]
+                                    [--eager]
 
 SmolLM2-135M's shape with random weights, a 12-layer 768-wide encoder, clips of equal length at 25
 frames a second, batch 4, official recipe. Both train from the same weights on the same batches:
@@ -85,13 +85,13 @@ def samples(seconds: float, count: int) -> list[plain.Sample]:
 class Ours:
     """The steps as `auricle.lalm.train.Trainer` does them, with features at hand."""
 
-    def __init__(self, recipe: Recipe, device: str, *, recorded: bool = True) -> None:
+    def __init__(self, recipe: Recipe, device: str, *, captured: bool = True) -> None:
         self.recipe = recipe
         no_tokens: Any = None  # only a mini decoder asks for them
         self.lalm: LALM = build_lalm(
             recipe, tokens=no_tokens, feature_dim=plain.WIDTH, seed=1, device=device
         )
-        self.gradients = gradients_of(self.lalm) if recorded else PackedGradients(self.lalm)
+        self.gradients = gradients_of(self.lalm) if captured else PackedGradients(self.lalm)
         self.optimiser = Optimiser(self.lalm.pieces(), train=recipe.train)
 
     def step(self, batch: list[plain.Sample], features: list[torch.Tensor], number: int) -> float:
@@ -121,7 +121,7 @@ def compare(arguments: argparse.Namespace, decoder: Path, adapter: Path) -> dict
     recipe = recipe_of(decoder, arguments)
     torch.manual_seed(0)
     encoder = plain.make_encoder().to(arguments.device)
-    ours = Ours(recipe, arguments.device, recorded=not arguments.unrecorded)
+    ours = Ours(recipe, arguments.device, captured=not arguments.eager)
     start = values(ours.lalm.pieces())
     save_adapter(adapter, start, LoraSettings(8, 32, arguments.dropout))
     theirs = plain.PlainLALM(
@@ -187,7 +187,7 @@ def remember(arguments: argparse.Namespace, decoder: Path) -> float:
     batches = [clips[BATCH * i : BATCH * (i + 1)] for i in range(3)]
     if arguments.memory_of == "ours":
         recipe = recipe_of(decoder, arguments)
-        ours = Ours(recipe, arguments.device, recorded=not arguments.unrecorded)
+        ours = Ours(recipe, arguments.device, captured=not arguments.eager)
         steps = [
             lambda i=i, b=b: ours.step(b, [s.frames for s in b], i) for i, b in enumerate(batches)
         ]
@@ -208,7 +208,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
-        "--unrecorded", action="store_true", help="on a GPU: launch ours operation by operation"
+        "--eager", action="store_true", help="on a GPU: launch ours operation by operation"
     )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON instead")
     parser.add_argument("--memory-of", choices=("ours", "plain"))

@@ -82,25 +82,25 @@ class Warnings(SilentProgress):
 
 
 class NoGraphs:
-    """A device whose work cannot be recorded."""
+    """A device whose work cannot be captured."""
 
-    def rehearse(self, work: Callable[[], object]) -> None:
+    def warm_up(self, work: Callable[[], object]) -> None:
         work()
 
-    def record(self, work: Callable[[], object], generator: object) -> Callable[[], object]:
+    def capture(self, work: Callable[[], object], generator: object) -> Callable[[], object]:
         raise RuntimeError("operation not permitted when stream is capturing")
 
 
-def test_a_gpu_that_records_nothing_is_named_once_and_gives_the_same_answers(
+def test_a_gpu_that_captures_nothing_is_named_once_and_gives_the_same_answers(
     suite: Callable[..., Path], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, warnings = suite(), Warnings()
     plain = measured(path).folder
     for room in ("gradients", "decode"):
-        monkeypatch.setattr(f"auricle.lalm.{room}.recorder_of", lambda device: NoGraphs())
+        monkeypatch.setattr(f"auricle.lalm.{room}.capturer_of", lambda device: NoGraphs())
     options = RunOptions(out=path.parent / "gpu", settings=TINY, disk_budget=600_000)
     slow = run("logmel", str(path), options=options, progress=warnings).folder
-    (said,) = [text for text in warnings.said if "recorded" in text]
+    (said,) = [text for text in warnings.said if "captured" in text]
     assert "not permitted when stream is capturing" in said
     assert slow.predictions("pitch").read_bytes() == plain.predictions("pitch").read_bytes()
 

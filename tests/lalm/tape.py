@@ -1,9 +1,9 @@
-"""A recorder for the CPU that keeps a CUDA graph's rules, so that recorded steps can be tested.
+"""A capturer for the CPU that keeps a CUDA graph's rules, so that captured steps can be tested.
 
-It notes each operation with the very tensors that it read and wrote, and repeats the list: what
-Python decided while it was recorded stays decided, inputs are read where they lay, results go to
+It notes each operation with the very tensors that it read and wrote, and replays the list: what
+Python decided while it was captured stays decided, inputs are read where they lay, results go to
 where they went. Reading a number back, or making a tensor from numbers in Python, is refused, as
-both are while a GPU records.
+both are while a GPU captures.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ class Tape:
     """See the module."""
 
     def __init__(self) -> None:
-        self.recorded = 0
-        self.repeated = 0
+        self.captured = 0
+        self.replayed = 0
 
-    def rehearse(self, work: Callable[[], None]) -> None:
+    def warm_up(self, work: Callable[[], None]) -> None:
         work()
 
-    def record(
+    def capture(
         self, work: Callable[[], None], generator: torch.Generator | None
     ) -> Callable[[], None]:
         state = None if generator is None else generator.get_state()
@@ -60,21 +60,21 @@ class Tape:
         if generator is not None and state is not None:
             generator.set_state(state)
         self._forget(notes)
-        self.recorded += 1
+        self.captured += 1
 
         @torch.no_grad()
-        def repeat() -> None:
-            self.repeated += 1
+        def replay() -> None:
+            self.replayed += 1
             for func, args, kwargs, result in notes.done:
                 again = func(*args, **kwargs)
                 for old, new in zip(tree_leaves(result), tree_leaves(again), strict=True):
                     if isinstance(old, Tensor) and old.data_ptr() != new.data_ptr():
                         old.copy_(new)
 
-        return repeat
+        return replay
 
     def _forget(self, notes: _Notes) -> None:
-        """Recording computes nothing on a GPU: leave numbers that would show up everywhere."""
+        """Capturing computes nothing on a GPU: leave numbers that would show up everywhere."""
         inputs = {x.untyped_storage().data_ptr() for x in self._outside(notes)}
         for _, _, _, result in notes.done:
             for x in tree_leaves(result):
@@ -83,7 +83,7 @@ class Tape:
                     x.detach().fill_(torch.nan)
 
     def _outside(self, notes: _Notes) -> list[Tensor]:
-        """Tensors that were there before the recording."""
+        """Tensors that were there before the capture."""
         made: set[int] = set()
         found = []
         for _, args, kwargs, result in notes.done:

@@ -102,12 +102,12 @@ def test_answering_reads_back_the_chosen_tokens_alone(
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_a_gpus_recorded_steps_give_the_cpus_losses_gradients_and_answers(
+def test_a_gpus_captured_steps_give_the_cpus_losses_gradients_and_answers(
     make_recipe, tokens, material, caplog, precision
 ) -> None:
     recipe = make_recipe(precision=precision)
     batches = []
-    for first in (0, 4, 0):  # the last one repeats a recorded shape
+    for first in (0, 4, 0):  # the last one repeats a captured shape
         examples = block_batches([material.draw(i) for i in range(first, first + 4)], tokens, 4)[0]
         batches.append(pack(examples, [material.read(e.window) for e in examples], concat=1))
     audio = [torch.randn(n, 12, generator=torch.Generator().manual_seed(n)) for n in (9, 3, 17)]
@@ -125,7 +125,7 @@ def test_a_gpus_recorded_steps_give_the_cpus_losses_gradients_and_answers(
             rows = [lalm.positions(features) for features in audio]
         answers = Generator(lalm.decoder).generate(rows, [[5, 6], [7], [5]], settings)
         found.append((steps, answers))
-    assert "cannot be recorded" not in caplog.text
+    assert "cannot be captured" not in caplog.text
     (steps, answers), (other_steps, other_answers) = found
     limit = 1e-5 if precision == "float32" else 2e-2
     for (loss, gradients), (other_loss, other_gradients) in zip(steps, other_steps, strict=True):
@@ -137,7 +137,7 @@ def test_a_gpus_recorded_steps_give_the_cpus_losses_gradients_and_answers(
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_gpus_recorded_dropout_is_the_one_of_its_seed(
+def test_a_gpus_captured_dropout_is_the_one_of_its_seed(
     make_recipe, tokens, material, caplog
 ) -> None:
     recipe = make_recipe(lora={"rank": 8, "alpha": 32.0, "dropout": 0.1})
@@ -151,4 +151,4 @@ def test_a_gpus_recorded_dropout_is_the_one_of_its_seed(
     assert losses[0] == losses[2]
     assert losses[1] == losses[4]
     assert len(set(losses)) == 3
-    assert "cannot be recorded" not in caplog.text
+    assert "cannot be captured" not in caplog.text

@@ -19,11 +19,11 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from auricle.lalm.attention import Layout
+from auricle.lalm.capture import Capturer, Captures, capturer_of, round_up
 from auricle.lalm.greedy import Settings, choose
 from auricle.lalm.llama import LeanBlock, LeanLlama
 from auricle.lalm.matmul import Packed
 from auricle.lalm.operations import Group, rotate
-from auricle.lalm.recorder import Recorder, Recordings, recorder_of, round_up
 from auricle.lalm.rows import LEAST_SLOTS, Cache, Rows, Shape
 from auricle.lalm.sources import inverse_rms, normed
 
@@ -43,7 +43,7 @@ class _Layer:
 
 @dataclass(frozen=True, slots=True)
 class _FixedRows:
-    """What a recorded step of some slots reads and writes."""
+    """What a captured step of some slots reads and writes."""
 
     tokens: Tensor
     sizes: Tensor
@@ -63,20 +63,20 @@ class Generator:
         decoder: LeanLlama,
         *,
         cache_positions: int = CACHE_POSITIONS,
-        recorder: Recorder | None = None,
+        capturer: Capturer | None = None,
     ) -> None:
         """Merge; later training of the decoder does not reach this copy where it has adapters.
 
         Args:
             decoder: Trained.
             cache_positions: Room for keys and values; at least one question is answered at a time.
-            recorder: Of the decoder's device; the device's own where this is None.
+            capturer: Of the decoder's device; the device's own where this is None.
         """
         self._decoder = decoder
         self._dtype = decoder.compute_dtype
         device = decoder.embedding.device
-        recorder = recorder or recorder_of(device)
-        self._recordings = None if recorder is None else Recordings(recorder, patience=2)
+        capturer = capturer or capturer_of(device)
+        self._captures = None if capturer is None else Captures(capturer, patience=2)
         self._fixed: dict[int, _FixedRows] = {}
         shape = Shape(
             layers=len(decoder.blocks),
@@ -85,7 +85,7 @@ class Generator:
             dtype=self._dtype,
             positions=cache_positions,
         )
-        self._cache = Cache(shape, device, stays=recorder is not None)
+        self._cache = Cache(shape, device, stays=capturer is not None)
         self._layers = [_layer(block, self._dtype) for block in decoder.lean_blocks()]
         self._head = Packed(decoder.head.detach())
 
@@ -151,15 +151,15 @@ class Generator:
         """One more token of each row; returns ``[rows, hidden]``."""
         if not rows.owners:
             return F.embedding(tokens, self._decoder.embedding)
-        if self._recordings is None:
+        if self._captures is None:
             sizes = torch.tensor(rows.sizes, device=tokens.device)
             x = self._advance(tokens, sizes, rows, max(rows.sizes) + 1)
         else:
-            x = self._fixed_step(tokens, rows, self._recordings)
+            x = self._fixed_step(tokens, rows, self._captures)
         rows.sizes = [size + 1 for size in rows.sizes]
         return x
 
-    def _fixed_step(self, tokens: Tensor, rows: Rows, recordings: Recordings) -> Tensor:
+    def _fixed_step(self, tokens: Tensor, rows: Rows, captures: Captures) -> Tensor:
         """The same with few shapes: free slots are computed along, and all of the room read."""
         count = len(rows.owners)
         wide = round_up(count, least=LEAST_SLOTS, sizes=1)
@@ -170,7 +170,7 @@ class Generator:
         fixed.tokens[:count].copy_(tokens)
         sizes = torch.tensor([*rows.sizes, *[0] * (wide - count)])
         fixed.sizes.copy_(sizes.pin_memory() if tokens.is_cuda else sizes, non_blocking=True)
-        recordings.run(
+        captures.run(
             (wide, room, self._cache.times_made),
             lambda: fixed.x.copy_(self._advance(fixed.tokens, fixed.sizes, rows, room)),
             lambda: [fixed.x],

@@ -1,6 +1,6 @@
-"""Batches of few shapes, as a recorded step needs them.
+"""Batches of few shapes, as a captured step needs them.
 
-A step that a GPU has recorded repeats the same operations at the same addresses, so a batch is
+A step that a GPU has captured repeats the same operations at the same addresses, so a batch is
 widened to one of few sizes: rows of nothing behind the last sequence, labels that do not count
 behind the last label, sequences side by side up to a common length for attention alone. What
 belongs to whom is said by numbers on the device instead of lengths in Python. Nothing that counts
@@ -20,7 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
 from auricle.lalm.batch import Batch
-from auricle.lalm.recorder import round_up
+from auricle.lalm.capture import round_up
 
 NO_LABEL = -100
 """A label that does not count, as torch's cross entropy has it."""

@@ -1,4 +1,4 @@
-"""The loss of a batch and its gradients, on a CPU as they come, on a GPU as a recorded step."""
+"""The loss of a batch and its gradients, on a CPU as they come, on a GPU as a captured step."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from auricle.lalm.batch import Batch
+from auricle.lalm.capture import Capturer, Captures, capturer_of
 from auricle.lalm.fixed import FixedBatch, widen
 from auricle.lalm.llama import LeanLlama
 from auricle.lalm.model import LALM
 from auricle.lalm.pieces import parameters_of
-from auricle.lalm.recorder import Recorder, Recordings, recorder_of
 
 
 class Gradients(Protocol):
@@ -45,9 +45,9 @@ def gradients_of(lalm: LALM) -> Gradients:
     Args:
         lalm: Its parameters stay where they are from here on.
     """
-    recorder = recorder_of(lalm.device)
-    if recorder is not None and isinstance(lalm.decoder, LeanLlama):
-        return FixedGradients(lalm, recorder)
+    capturer = capturer_of(lalm.device)
+    if capturer is not None and isinstance(lalm.decoder, LeanLlama):
+        return FixedGradients(lalm, capturer)
     return PackedGradients(lalm)
 
 
@@ -71,17 +71,17 @@ class PackedGradients:
 
 
 class FixedGradients:
-    """Steps of few shapes, each recorded when its shape is first met.
+    """Steps of few shapes, each captured when its shape is first met.
 
-    What a step gives depends on its batch alone, not on what was recorded before it (law 4).
+    What a step gives depends on its batch alone, not on what was captured before it (law 4).
     """
 
-    def __init__(self, lalm: LALM, recorder: Recorder) -> None:
+    def __init__(self, lalm: LALM, capturer: Capturer) -> None:
         """Prepare.
 
         Args:
             lalm: With the lean decoder.
-            recorder: Of its device.
+            capturer: Of its device.
         """
         self._lalm = lalm
         self._parameters = parameters_of(lalm.pieces())
@@ -89,17 +89,17 @@ class FixedGradients:
         self._found = [torch.zeros_like(parameter) for parameter in self._parameters]
         self._loss = torch.zeros((), device=lalm.device)
         self._inputs: dict[tuple[int, ...], FixedBatch] = {}
-        self._recordings = Recordings(recorder)
+        self._captures = Captures(capturer)
         self._generator = torch.Generator(lalm.device)
 
     @property
     def slow_because(self) -> str:
         """See `Gradients`."""
-        return self._recordings.given_up
+        return self._captures.given_up
 
     def release(self) -> None:
         """See `Gradients`."""
-        self._recordings.clear()
+        self._captures.clear()
         self._inputs.clear()
 
     def __call__(self, batch: Batch, dropout_seed: int | None) -> Tensor:
@@ -111,11 +111,11 @@ class FixedGradients:
         inputs.copy_(fixed)
         generator = None
         if dropout_seed is not None:
-            # One that a failed recording has touched may refuse to be used outside of it.
-            unrecorded = bool(self._recordings.given_up)
-            generator = torch.Generator(self._lalm.device) if unrecorded else self._generator
+            # One that a failed capture has touched may refuse to be used outside of it.
+            eager = bool(self._captures.given_up)
+            generator = torch.Generator(self._lalm.device) if eager else self._generator
             generator.manual_seed(dropout_seed)
-        self._recordings.run(
+        self._captures.run(
             (fixed.shape, generator is None),
             lambda: self._compute(inputs, generator),
             lambda: [self._loss, *self._found],

@@ -230,7 +230,7 @@ class LeanLlama(nn.Module):
     def fixed_loss(
         self, audio: Tensor, batch: FixedBatch, *, generator: torch.Generator | None
     ) -> Tensor:
-        """The same of a batch of fixed shape, with no number from the CPU: it can be recorded.
+        """The same of a batch of fixed shape, with no number from the CPU: it can be captured.
 
         Args:
             audio: The projected features ``[N, hidden]``; only those of audio rows are used.

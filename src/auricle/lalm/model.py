@@ -17,6 +17,7 @@ from torch.nn import functional as F  # noqa: N812
 from auricle.catalog.recipe import DecoderConfig, Recipe
 from auricle.errors import CatalogError
 from auricle.lalm.batch import Batch, stack_frames
+from auricle.lalm.capture import prepare_gpu
 from auricle.lalm.fixed import FixedBatch
 from auricle.lalm.generic import GenericDecoder
 from auricle.lalm.llama import LeanLlama, is_lean
@@ -24,7 +25,6 @@ from auricle.lalm.lora import LoraSettings
 from auricle.lalm.matmul import ROUND_ROWS
 from auricle.lalm.operations import Group, linear
 from auricle.lalm.pieces import Piece, parameters_of, whole
-from auricle.lalm.recorder import prepare_gpu
 from auricle.lalm.sources import Plain
 from auricle.lalm.tokens import Tokens, load_tokenizer
 from auricle.seeding import stream_key

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from auricle.lalm.capture import round_up
 from auricle.lalm.greedy import NOTHING, Settings, check_tokens
-from auricle.lalm.recorder import round_up
 
 # Positions that enter together: what they need at once stays small, and the products large.
 _PIECE = 2_048
-# Slots that a recorded step computes at least: few sizes make few recordings.
+# Slots that a captured step computes at least: few sizes make few captures.
 LEAST_SLOTS = 8
 
 
@@ -44,7 +44,7 @@ class Cache:
         Args:
             shape: What is cached, and room for how many positions.
             device: Where.
-            stays: Use the same memory for every chunk, and few sizes, as recorded steps need it.
+            stays: Use the same memory for every chunk, and few sizes, as captured steps need it.
         """
         self.device = device
         self.times_made = 0

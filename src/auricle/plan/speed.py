@@ -148,9 +148,9 @@ def _saved_memory() -> Iterator[_Memory]:
 
 @contextmanager
 def _device_memory(device: torch.device) -> Iterator[_Memory]:
-    """What a recorded step takes of a GPU: its own memory, and as much for a rehearsal's.
+    """What a captured step takes of a GPU: its own memory, and as much for a warm-up's.
 
-    Measured where it is recorded; where it is only repeated, nothing rises.
+    Measured where it is captured; where it is only replayed, nothing rises.
     """
     memory, before = _Memory(), torch.cuda.memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)
@@ -191,7 +191,7 @@ class Bench:
         def one(place: int) -> Cost:
             self._source.examples(steps[place])
             if self._on_gpu:
-                self._step(steps[place], optimiser)  # records its shape, as a run does once
+                self._step(steps[place], optimiser)  # captures its shape, as a run does once
             watch = Watch()
             with watch.running():
                 self._step(steps[place], optimiser)
@@ -264,7 +264,7 @@ class Bench:
         if self.lalm.device.type == "cpu":
             rows = max(1, min(rows, _POSITIONS_AT_ONCE * rows // chunk.positions))
         few = max(1, rows // 4)
-        if self._on_gpu:  # records the steps, as a run does once
+        if self._on_gpu:  # captures the steps, as a run does once
             for count in (rows, few):
                 self._time(chunk, count, engine)
         prefill, many_s = self._time(chunk, rows, engine)

@@ -1,4 +1,4 @@
-"""Recorded work: the same numbers as the work itself, and what happens where recording fails."""
+"""Captured work: the same numbers as the work itself, and what happens where capture fails."""
 
 import gc
 import inspect
@@ -16,30 +16,30 @@ from tape import Tape
 from test_fixed import WHOLE, batch_of
 from test_train import DROPOUT, trainer_of, weights
 
-from auricle.lalm import recorder as recorder_module
+from auricle.lalm import capture as capture_module
+from auricle.lalm.capture import Captures, CudaCapturer, prepare_gpu
 from auricle.lalm.decode import Generator
 from auricle.lalm.gradients import FixedGradients
 from auricle.lalm.greedy import Settings
 from auricle.lalm.model import build_lalm
-from auricle.lalm.recorder import CudaRecorder, Recordings, prepare_gpu
 
 
 class Broken(Tape):
-    def record(self, work, generator):
+    def capture(self, work, generator):
         raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nmore")
 
 
-def trainer_with(recorder, *given):
-    """A trainer whose steps are recorded."""
+def trainer_with(capturer, *given):
+    """A trainer whose steps are captured."""
     trainer = trainer_of(*given)
-    trainer._gradients = FixedGradients(trainer.lalm, recorder)
+    trainer._gradients = FixedGradients(trainer.lalm, capturer)
     return trainer
 
 
 @pytest.mark.parametrize(
     "changes", [{}, WHOLE, {"precision": "bf16"}, {"features__concat": 2}], ids=str
 )
-def test_recorded_training_learns_what_the_packed_one_does(
+def test_captured_training_learns_what_the_packed_one_does(
     make_recipe, tokens, tmp_path, changes
 ) -> None:
     recipe = make_recipe(train__steps=40, **changes)
@@ -48,14 +48,14 @@ def test_recorded_training_learns_what_the_packed_one_does(
     tape = Tape()
     taped = trainer_with(tape, recipe, tokens, Folder(tmp_path / "taped"))
     taped.run_until(40)
-    assert tape.recorded < 10
-    assert tape.repeated == 40
+    assert tape.captured < 10
+    assert tape.replayed == 40
     limit = 2e-2 if "precision" in changes else 2e-5
     assert list(taped.losses) == pytest.approx(list(packed.losses), rel=limit)
     assert packed.losses[-1] < 0.9 * packed.losses[0]
 
 
-def test_recorded_training_has_the_bytes_of_the_unrecorded_one_after_any_kill(
+def test_captured_training_has_the_bytes_of_the_eager_one_after_any_kill(
     make_recipe, tokens, tmp_path, caplog
 ) -> None:
     recipe = make_recipe(train__steps=130, train__batch_size=2, **DROPOUT)
@@ -63,7 +63,7 @@ def test_recorded_training_has_the_bytes_of_the_unrecorded_one_after_any_kill(
     straight.run_until(130)
     plain = trainer_with(Broken(), recipe, tokens, Folder(tmp_path / "plain"))
     plain.run_until(130)
-    assert caplog.text.count("cannot be recorded") == 1
+    assert caplog.text.count("cannot be captured") == 1
     assert "not permitted" in plain.slow_because
     assert straight.slow_because == ""
     folder = Folder(tmp_path / "killed")
@@ -89,10 +89,10 @@ def test_each_step_has_masks_of_its_own(make_recipe, tokens) -> None:
     assert losses[0] == losses[2]
     assert losses[1] == losses[4]
     assert len(set(losses)) == 3
-    assert tape.recorded == 2  # with dropout and without
+    assert tape.captured == 2  # with dropout and without
 
 
-def test_recorded_answers_are_those_of_the_unrecorded_steps(make_recipe, tokens, material) -> None:
+def test_captured_answers_are_those_of_the_eager_steps(make_recipe, tokens, material) -> None:
     recipe = make_recipe(answer__repetition_penalty=1.3, answer__max_new_tokens=15)
     lalm = build_lalm(recipe, tokens=tokens, feature_dim=DIM, seed=3)
     lalm.set_precision(torch.float64)
@@ -103,15 +103,15 @@ def test_recorded_answers_are_those_of_the_unrecorded_steps(make_recipe, tokens,
     settings = Settings(said.most_common(1)[0][0], 15, 1.3)  # so that many answers end early
     for positions in (64, 6 * 128, 65_536):
         tape = Tape()
-        taped = Generator(lalm.decoder, cache_positions=positions, recorder=tape)
-        broken = Generator(lalm.decoder, cache_positions=positions, recorder=Broken())
+        taped = Generator(lalm.decoder, cache_positions=positions, capturer=tape)
+        broken = Generator(lalm.decoder, cache_positions=positions, capturer=Broken())
         # The second chunk is larger than the first, the third has the first one's sizes again.
         for chunk in (slice(0, 9), slice(9, 40), slice(2, 11)):
             expected = plain.generate(rows[chunk], prompts[chunk], settings)
             assert len({len(answer) for answer in expected}) > 2
             for generator in (taped, broken):
                 assert generator.generate(rows[chunk], prompts[chunk], settings) == expected
-        assert tape.repeated > 3 * tape.recorded
+        assert tape.replayed > 3 * tape.captured
 
 
 def test_a_step_adds_in_one_order_and_leaves_torch_as_it_was(
@@ -145,30 +145,30 @@ class Sum:
         self.y.copy_((self.x * self.factor).sum())
 
 
-def run(recordings: Recordings, work: Sum, key: object = "sum") -> float:
-    recordings.run(key, work, lambda: [work.y])
+def run(captures: Captures, work: Sum, key: object = "sum") -> float:
+    captures.run(key, work, lambda: [work.y])
     return float(work.y)
 
 
-def test_a_recording_reads_its_inputs_anew() -> None:
-    work, recordings = Sum(), Recordings(Tape())
-    assert run(recordings, work) == 6
+def test_a_capture_reads_its_inputs_anew() -> None:
+    work, captures = Sum(), Captures(Tape())
+    assert run(captures, work) == 6
     work.x.fill_(5)
-    assert run(recordings, work) == 30
-    assert work.calls == 2  # the rehearsal and the recording
+    assert run(captures, work) == 30
+    assert work.calls == 2  # the warm-up and the capture
 
 
-def test_a_recording_that_gives_other_numbers_is_not_used(caplog) -> None:
+def test_a_capture_that_gives_other_numbers_is_not_used(caplog) -> None:
     class Drifting(Sum):
         def __call__(self) -> None:
             super().__call__()
-            self.factor = 3.0  # as Python decided it while it was recorded: not the rehearsal's
+            self.factor = 3.0  # as Python decided it while it was captured: not the warm-up's
 
-    work, recordings = Drifting(), Recordings(Tape())
+    work, captures = Drifting(), Captures(Tape())
     with caplog.at_level(logging.WARNING):
-        assert run(recordings, work) == 6
-    assert "its repetition gives other numbers" in caplog.text
-    assert run(recordings, work) == 9
+        assert run(captures, work) == 6
+    assert "its replay gives other numbers" in caplog.text
+    assert run(captures, work) == 9
     assert work.calls == 3
 
 
@@ -178,29 +178,29 @@ def test_work_that_reads_a_number_back_is_done_step_by_step(caplog) -> None:
             super().__call__()
             self.y.add_(float(self.x[0]))
 
-    work, recordings = Reading(), Recordings(Tape())
+    work, captures = Reading(), Captures(Tape())
     with caplog.at_level(logging.WARNING):
-        assert run(recordings, work) == 7
+        assert run(captures, work) == 7
     assert "not permitted" in caplog.text
     work.x.fill_(5)
-    assert run(recordings, work) == 35
+    assert run(captures, work) == 35
 
 
-def test_work_that_fits_only_without_recordings_is_done_without(caplog) -> None:
+def test_work_that_fits_only_without_captures_is_done_without(caplog) -> None:
     class Small(Tape):
-        """Has memory for one recording, and for none beside it."""
+        """Has memory for one capture, and for none beside it."""
 
-        def rehearse(self, work) -> None:
-            if self.recorded:
+        def warm_up(self, work) -> None:
+            if self.captured:
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
-            super().rehearse(work)
+            super().warm_up(work)
 
     generator = torch.Generator().manual_seed(7)
     noise = torch.zeros(3)
-    recordings = Recordings(Small())
+    captures = Captures(Small())
     for key in ("short", "long", "long"):
         generator.manual_seed(7)
-        recordings.run(
+        captures.run(
             key,
             lambda: noise.normal_(generator=generator),
             lambda: [noise],
@@ -208,14 +208,14 @@ def test_work_that_fits_only_without_recordings_is_done_without(caplog) -> None:
         )
     expected = torch.empty(3).normal_(generator=torch.Generator().manual_seed(7))
     assert torch.equal(noise, expected)
-    assert recordings.given_up.count("CUDA out of memory") == 1
+    assert captures.given_up.count("CUDA out of memory") == 1
     with pytest.raises(torch.OutOfMemoryError):
         full = Small()
-        full.recorded = 1  # by another
-        Recordings(full).run("short", Sum(), list)
+        full.captured = 1  # by another
+        Captures(full).run("short", Sum(), list)
 
 
-def test_a_failed_recording_keeps_nothing_alive() -> None:
+def test_a_failed_capture_keeps_nothing_alive() -> None:
     gone = []
 
     class Held:
@@ -223,14 +223,14 @@ def test_a_failed_recording_keeps_nothing_alive() -> None:
             gone.append(True)
 
     class Failing(Tape):
-        def record(self, work, generator):
+        def capture(self, work, generator):
             held = Held()
             raise RuntimeError(f"failed with {type(held).__name__}")
 
     work = Sum()
     gc.disable()
     try:
-        run(Recordings(Failing()), work)
+        run(Captures(Failing()), work)
         assert gone == [True]
     finally:
         gc.enable()
@@ -241,16 +241,16 @@ def test_a_failure_of_the_work_itself_is_not_hidden() -> None:
         raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        Recordings(Tape()).run("key", work, list)
+        Captures(Tape()).run("key", work, list)
 
 
-def test_work_is_recorded_when_it_comes_back_often_enough() -> None:
+def test_work_is_captured_when_it_comes_back_often_enough() -> None:
     tape = Tape()
-    work, recordings = Sum(), Recordings(tape, patience=2)
+    work, captures = Sum(), Captures(tape, patience=2)
     for number in range(5):
-        assert run(recordings, work) == 6
-        assert tape.recorded == (number >= 2)
-    assert tape.repeated == 3
+        assert run(captures, work) == 6
+        assert tape.captured == (number >= 2)
+    assert tape.replayed == 3
 
 
 @pytest.mark.parametrize("generator", [None, torch.Generator()])
@@ -299,21 +299,21 @@ def test_torchs_graphs_are_asked_in_order(
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "pool")
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "graph", graph)
-    recorder = CudaRecorder(torch.device("cuda"))
-    recorder.rehearse(lambda: done.append("work"))
+    capturer = CudaCapturer(torch.device("cuda"))
+    capturer.warm_up(lambda: done.append("work"))
     assert done == [
         *("side waits for outside", "enter side", "work", "leave side"),
         "outside waits for side",
     ]
     done.clear()
-    repeat = recorder.record(lambda: done.append("work"), generator)
+    replay = capturer.capture(lambda: done.append("work"), generator)
     assert done == [
         *(["register"] if generator is not None else []),
         *("enter outside", "enter graph on side", "work"),
         *("leave graph on side", "leave outside"),
     ]
     done.clear()
-    repeat()
+    replay()
     assert done == ["replay"]
 
 
@@ -335,19 +335,19 @@ def test_a_gpu_is_prepared_to_repeat_itself(monkeypatch: pytest.MonkeyPatch) -> 
     assert chosen == [torch.device("cuda:1")] * 3
 
 
-def test_forgotten_recordings_are_made_again() -> None:
+def test_forgotten_captures_are_made_again() -> None:
     tape = Tape()
-    work, recordings = Sum(), Recordings(tape)
+    work, captures = Sum(), Captures(tape)
     for _ in range(2):
-        assert run(recordings, work) == 6
-        recordings.clear()
-    assert tape.recorded == 2
+        assert run(captures, work) == 6
+        captures.clear()
+    assert tape.captured == 2
 
 
-def test_the_longest_unused_recording_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder_module, "MOST", 2)
+def test_the_longest_unused_capture_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture_module, "MOST", 2)
     tape = Tape()
-    work, recordings = Sum(), Recordings(tape)
+    work, captures = Sum(), Captures(tape)
     for key in ("a", "b", "a", "c", "a", "b"):
-        assert run(recordings, work, key) == 6
-    assert tape.recorded == 4  # a, b, c, and b again
+        assert run(captures, work, key) == 6
+    assert tape.captured == 4  # a, b, c, and b again

@@ -1,7 +1,7 @@
-"""Work that a GPU records once and then repeats at one launch: CUDA graphs.
+"""Work that a GPU captures once and then replays at one launch: CUDA graphs.
 
 A training step of SmolLM2-135M is some four thousand operations, each of which takes a CPU longer
-to ask for than an H100 to do. Recorded, they are asked for once. What is recorded repeats the same
+to ask for than an H100 to do. Captured, they are asked for once. What is captured replays the same
 operations on the same memory: it may read nothing back, and its inputs are tensors that stay.
 """
 
@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-# A recording keeps its own list of operations on the GPU; the longest unused one makes room. So
+# A capture keeps its own list of operations on the GPU; the longest unused one makes room. So
 # many are enough for clips of all lengths (benchmarks/shapes.py).
 MOST = 64
 # Settings with which torch takes cuBLAS for repeatable.
@@ -29,17 +29,17 @@ logger = logging.getLogger(__name__)
 Work = Callable[[], object]
 
 
-class Recorder(Protocol):
-    """Records work on one device."""
+class Capturer(Protocol):
+    """Captures work on one device."""
 
-    def rehearse(self, work: Work) -> None:
-        """Do the work once where it will be recorded, so that libraries are set up."""
+    def warm_up(self, work: Work) -> None:
+        """Do the work once where it will be captured, so that libraries are set up."""
 
-    def record(self, work: Work, generator: torch.Generator | None) -> Work:
-        """What repeats the work; ``generator`` is read where it then stands."""
+    def capture(self, work: Work, generator: torch.Generator | None) -> Work:
+        """What replays the work; ``generator`` is read where it then stands."""
 
 
-class CudaRecorder:
+class CudaCapturer:
     """CUDA graphs that share their memory, since no two of them run at a time."""
 
     def __init__(self, device: torch.device) -> None:
@@ -47,21 +47,21 @@ class CudaRecorder:
         self._stream: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._pool = torch.cuda.graph_pool_handle()
 
-    def rehearse(self, work: Work) -> None:
-        """See `Recorder`."""
+    def warm_up(self, work: Work) -> None:
+        """See `Capturer`."""
         outside = torch.cuda.current_stream()
         self._stream.wait_stream(outside)
         with torch.cuda.stream(self._stream):
             work()
         outside.wait_stream(self._stream)
 
-    def record(self, work: Work, generator: torch.Generator | None) -> Work:
-        """See `Recorder`."""
+    def capture(self, work: Work, generator: torch.Generator | None) -> Work:
+        """See `Capturer`."""
         graph = torch.cuda.CUDAGraph()
         if generator is not None:
             graph.register_generator_state(generator)
-        # A recording that fails leaves its stream in use, so ours is named again around it. Other
-        # threads prepare batches meanwhile; what they do is no business of this recording.
+        # A capture that fails leaves its stream in use, so ours is named again around it. Other
+        # threads prepare batches meanwhile; what they do is no business of this capture.
         with (
             torch.cuda.stream(torch.cuda.current_stream()),
             torch.cuda.graph(
@@ -83,9 +83,9 @@ def prepare_gpu(device: torch.device) -> None:
     torch.backends.cuda.enable_cudnn_sdp(False)
 
 
-def recorder_of(device: torch.device) -> Recorder | None:
-    """The recorder of a device, None where recording gains nothing."""
-    return CudaRecorder(device) if device.type == "cuda" else None
+def capturer_of(device: torch.device) -> Capturer | None:
+    """The capturer of a device, None where capture gains nothing."""
+    return CudaCapturer(device) if device.type == "cuda" else None
 
 
 def round_up(count: int, *, least: int, sizes: int) -> int:
@@ -100,28 +100,28 @@ def round_up(count: int, *, least: int, sizes: int) -> int:
     return -(-count // step) * step
 
 
-class Recordings:
-    """Work by key, each recorded when it is first asked for and compared with itself.
+class Captures:
+    """Work by key, each captured when it is first asked for and compared with itself.
 
-    Where a recording fails or gives other numbers than the work, everything is done step by step
+    Where a capture fails or gives other numbers than the work, everything is done step by step
     from there on: slower, with the same operations in the same order.
     """
 
-    def __init__(self, recorder: Recorder, *, patience: int = 0) -> None:
-        """Nothing is recorded yet; ``given_up`` says why nothing is any more, if so.
+    def __init__(self, capturer: Capturer, *, patience: int = 0) -> None:
+        """Nothing is captured yet; ``given_up`` says why nothing is any more, if so.
 
         Args:
-            recorder: Of the work's device.
-            patience: How often work is done as it is before it is worth a recording.
+            capturer: Of the work's device.
+            patience: How often work is done as it is before it is worth a capture.
         """
-        self._recorder: Recorder | None = recorder
+        self._capturer: Capturer | None = capturer
         self._patience = patience
         self._uses: Counter[Hashable] = Counter()
         self._made: OrderedDict[Hashable, Work] = OrderedDict()
         self.given_up = ""
 
     def clear(self) -> None:
-        """Forget all recordings, and so their memory."""
+        """Forget all captures, and so their memory."""
         self._made.clear()
 
     def run(
@@ -145,7 +145,7 @@ class Recordings:
             self._made[key]()
             return
         self._uses[key] += 1
-        if self._recorder is None or self._uses[key] <= self._patience:
+        if self._capturer is None or self._uses[key] <= self._patience:
             work()
             return
         seed = 0 if generator is None else generator.initial_seed()
@@ -155,12 +155,12 @@ class Recordings:
                 generator.manual_seed(seed)
 
         try:
-            self._recorder.rehearse(work)
+            self._capturer.warm_up(work)
             why = ""
         except torch.OutOfMemoryError as error:
             if not self._made:
                 raise
-            why = _first_line(error)  # the work might fit where the recordings are not
+            why = _first_line(error)  # the work might fit where the captures are not
         if why:
             self._give_up(why)
             seed_again()
@@ -168,30 +168,30 @@ class Recordings:
             return
         expected = [result.clone() for result in results()]
         try:
-            repeat = self._recorder.record(work, generator)
+            replay = self._capturer.capture(work, generator)
             seed_again()
-            repeat()
+            replay()
             found = results()
             same = all(_close(a, b) for a, b in zip(found, expected, strict=True))
-            why = "" if same else "its repetition gives other numbers"
+            why = "" if same else "its replay gives other numbers"
         except RuntimeError as error:
-            why = _first_line(error.__context__ or error)  # what came before a recording's end
+            why = _first_line(error.__context__ or error)  # what came before a capture's end
         if why:
             self._give_up(why)
             for result, value in zip(results(), expected, strict=True):
                 result.copy_(value)
             return
-        self._made[key] = repeat
+        self._made[key] = replay
         if len(self._made) > MOST:
             self._made.popitem(last=False)
 
     def _give_up(self, why: str) -> None:
         self.given_up = (
-            f"The GPU's work cannot be recorded as a CUDA graph ({why}); it is launched step by "
+            f"The GPU's work cannot be captured as a CUDA graph ({why}); it is launched step by "
             "step, which is slower and gives the same results."
         )
         logger.warning("%s", self.given_up)
-        self._recorder = None
+        self._capturer = None
         self._made.clear()
         torch.cuda.empty_cache()
 
