@@ -6,7 +6,7 @@ from auricle.metrics.classification import average_precisions
 from auricle.metrics.compute import compute_metric
 from auricle.metrics.result import MetricOptions
 from auricle.metrics.tally import RatioTally
-from auricle.scoring.intervals import interval_of, map_replicator, wilson
+from auricle.scoring.intervals import clips_that_differ, interval_of, map_replicator, wilson
 
 
 def right(count, total):
@@ -79,7 +79,25 @@ def test_a_few_clips_that_differ_do_not_hide_what_others_could_have(clips, wrong
     p = wrong / clips if mirrored else 1 - wrong / clips
     low, high = stats.binomtest(round(p * clips), clips).proportion_ci(method="wilson")
     assert found.low - 1e-9 <= low < p < high <= found.high + 1e-9
-    assert "wider than needed" in found.note
+    assert "wholly right or wrong" in found.note
+
+
+def test_a_few_answers_that_run_on_among_clips_that_vary_take_the_bootstrap_alone():
+    right = np.tile([5.0, 3.0, 0.0], 100)
+    right[:2] = -20.0
+    tally = RatioTally(right, np.full(300, 5.0))
+    assert clips_that_differ(tally, right.sum() / 1500) > 20
+    found = interval_of(tally, "s")
+    assert found.method == "bootstrap-t over clips"
+    assert found.note is None
+
+
+@pytest.mark.parametrize(("clips", "wrong"), [(300, 1), (300, 9), (300, 150), (20, 10)])
+def test_clips_of_two_kinds_are_counted(clips, wrong):
+    right = np.full(clips, 4.0)
+    right[:wrong] = 3.0
+    tally = RatioTally(right, np.full(clips, 4.0))
+    assert clips_that_differ(tally, right.sum() / (4 * clips)) == pytest.approx(wrong)
 
 
 def test_many_clips_that_differ_take_the_bootstrap_alone():

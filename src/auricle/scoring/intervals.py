@@ -26,7 +26,7 @@ _CELLS_AT_ONCE = 4_000_000
 # Where over a quarter of the classes have fewer samples, mAP's interval covers less than it says
 # (docs/metrics.md has the measurements).
 _FEW_POSITIVES = 10
-# Where fewer clips hold the spread of a ratio, the bootstrap covered 60 to 92 % (docs/metrics.md).
+# Where fewer clips differ from the others, the bootstrap covered 60 to 92 % (docs/metrics.md).
 FEW_CLIPS = 10
 
 
@@ -130,15 +130,20 @@ def _ratio_interval(tally: RatioTally, stream: str) -> Interval | None:
         max(found.high, high),
         estimate,
         "bootstrap-t and Wilson over clips",
-        f"under {FEW_CLIPS} clips hold what spread there is: as wide as if clips were wholly "
-        "right or wrong, which is wider than needed",
+        f"under {FEW_CLIPS} clips differ from the others: widened to what clips that are wholly "
+        "right or wrong would give",
     )
 
 
 def clips_that_differ(tally: RatioTally, estimate: float) -> float:
-    """How many equal clips would hold the variance of a ratio as the clips do that hold it."""
-    squares = (tally.numerator - estimate * tally.denominator) ** 2
-    return float(squares.sum() ** 2 / np.dot(squares, squares))
+    """How many clips differ from the others, as if each were one of two kinds; at most half.
+
+    With k of n clips of one kind, ``(sum |r|)^2 / sum r^2`` of the residuals is 4 k (1 - k / n).
+    """
+    clips = len(tally.numerator)
+    residual = tally.numerator - estimate * tally.denominator
+    spread = np.abs(residual).sum() ** 2 / np.dot(residual, residual)
+    return clips / 2 * (1 - math.sqrt(max(0.0, 1 - float(spread) / clips)))
 
 
 def studentised_interval(tally: RatioTally, stream: str) -> Interval:
