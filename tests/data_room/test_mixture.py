@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -181,3 +182,31 @@ def test_a_prompt_is_drawn_from_a_list(make_shard: Callable[..., LockedShard], h
         1.0,
     )
     assert {d.prompt for d in Mixture([part], crop=CROP, seed=0).draws(0, 40)} == {"One?", "Two?"}
+
+
+def test_a_draws_choices_are_independent_of_each_other(
+    make_shard: Callable[..., LockedShard], home: Path
+) -> None:
+    """Task, clip, window, text and prompt: each pair of choices takes all four combinations."""
+    parts = []
+    for name in ("one", "two"):
+        samples = [
+            (f"k{j}", "flac", audio_bytes(tone(200 + j, 0.2)), {"label": ["first", "second"]})
+            for j in range(2)
+        ]
+        of_task = task(name, prompt=["First?", "Second?"])
+        found = table(home, make_shard(samples, f"{name}.tar"))
+        parts.append(MixturePart(of_task, found, 0.5))
+    draws = Mixture(parts, crop=Crop(0.1, 0.1), seed=7).draws(0, 1600)
+    choices = {
+        "task": [d.task == "one" for d in draws],
+        "clip": [d.window.position == 0 for d in draws],
+        "window": [d.window.first == 0 for d in draws],
+        "text": [d.text == "first" for d in draws],
+        "prompt": [d.prompt == "First?" for d in draws],
+    }
+    for one, other in itertools.combinations(choices, 2):
+        counts = Counter(zip(choices[one], choices[other], strict=True))
+        assert len(counts) == 4, (one, other)
+        # 400 expected, standard deviation sqrt(1600 * 1/4 * 3/4) = 17: six of them
+        assert max(abs(count - 400) for count in counts.values()) < 104, (one, other, counts)

@@ -17,7 +17,8 @@ from auricle.lalm.train import Trainer, checkpoint_interval
 DROPOUT = {"lora": {"rank": 8, "alpha": 32.0, "dropout": 0.1}}
 
 
-def trainer_of(recipe, tokens, folder, material=None) -> Trainer:
+def trainer_of(recipe, tokens, folder, material=None, *, seed=3) -> Trainer:
+    """A trainer of the same initial weights, whatever the seed of its training."""
     material = material or Material()
     lalm = build_lalm(recipe, tokens=tokens, feature_dim=DIM, seed=3)
     return Trainer(
@@ -26,7 +27,7 @@ def trainer_of(recipe, tokens, folder, material=None) -> Trainer:
         read=material.read,
         tokens=tokens,
         recipe=recipe,
-        seed=3,
+        seed=seed,
         folder=folder,
     )
 
@@ -98,6 +99,39 @@ def test_loss_curve_is_written_one_line_a_step(make_recipe, tokens, folder):
     assert rows[0]["lr"] == 0
     assert rows[5]["lr"] == 1e-3
     assert all(row["grad_norm"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize(("dropout", "different"), [(0.1, 12), (0.0, 1)])
+def test_every_step_drops_other_values_of_the_same_batch(
+    make_recipe, tokens, folder, dropout, different
+):
+    """One batch and, by a learning rate that moves nothing, one set of weights at every step."""
+
+    class One(Material):
+        def draw(self, index):
+            return super().draw(0)
+
+    lora = {"rank": 8, "alpha": 32.0, "dropout": dropout}
+    recipe = make_recipe(train__steps=12, train__batch_size=2, train__lr=1e-30, lora=lora)
+    trainer = trainer_of(recipe, tokens, folder, One())
+    before = {name: value.clone() for name, value in weights(trainer).items()}
+    trainer.run_until(12)
+    for name, value in weights(trainer).items():
+        assert torch.allclose(before[name], value, rtol=0, atol=1e-25), name
+    norms = [json.loads(line)["grad_norm"] for line in folder.losses.read_text().splitlines()]
+    assert len(set(norms)) == different
+
+
+def test_another_seed_drops_other_values(make_recipe, tokens, tmp_path):
+    recipe = make_recipe(train__steps=3, train__lr=1e-30, **DROPOUT)
+    norms = []
+    for seed in (3, 4):
+        folder = Folder(tmp_path / str(seed))
+        trainer = trainer_of(recipe, tokens, folder, seed=seed)
+        trainer.run_until(3)
+        rows = [json.loads(line) for line in folder.losses.read_text().splitlines()]
+        norms.append([row["grad_norm"] for row in rows])
+    assert norms[0] != norms[1]
 
 
 def test_first_loss_is_that_of_a_guess(make_recipe, tokens, folder):

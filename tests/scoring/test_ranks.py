@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from auricle.errors import ScoringError
-from auricle.scoring.ranks import Contestant, TaskValue, exact, rank_rows
+from auricle.scoring.ranks import Contestant, Mean, TaskValue, exact, rank_rows, told_apart
 
 DATA = Path(__file__).parent.parent / "data"
 
@@ -106,6 +106,41 @@ def test_without_hidden_tasks_overall_is_the_public_mean():
 def test_rows_that_cannot_be_told_apart_share_a_band():
     found = ranked({"a": (0.80, 0.80), "b": (0.79, 0.79), "c": (0.2, 0.2)}, half=0.05)
     assert [row.band for row in found] == [(1, 2), (1, 2), (3, 3)]
+
+
+@pytest.mark.parametrize(("distance", "apart"), [(0.9, False), (1.1, True), (1.3, True)])
+def test_bands_take_the_root_of_summed_squares(distance, apart):
+    """Two tasks of +-h each: a row's mean has h / sqrt(2), the difference of two rows has h."""
+    half = 0.05
+    found = ranked(
+        {"a": (0.5 + distance * half, 0.5 + distance * half), "b": (0.5, 0.5)}, half=half
+    )
+    assert [row.band for row in found] == ([(1, 1), (2, 2)] if apart else [(1, 2), (1, 2)])
+
+
+@pytest.mark.parametrize(
+    ("upper", "lower", "apart"),
+    [
+        # the sides that face each other: hypot(0.05, 0.02) = 0.054, less than 0.1
+        ((0.6, 0.55, 0.9), (0.5, 0.2, 0.52), True),
+        # and hypot(0.3, 0.3) = 0.42, more than 0.1, whatever the other sides are
+        ((0.6, 0.3, 0.61), (0.5, 0.49, 0.8), False),
+        # one side alone is wide enough
+        ((0.6, 0.45, 0.61), (0.5, 0.49, 0.51), False),
+        ((0.6, 0.59, 0.61), (0.5, 0.49, 0.65), False),
+        # a difference of exactly the reach is not above zero: hypot(0.3, 0.4) = 0.5
+        ((0.75, 0.45, 0.8), (0.25, 0.2, 0.65), False),
+    ],
+)
+def test_the_sides_that_face_each_other_decide(upper, lower, apart):
+    assert told_apart(Mean(*upper), Mean(*lower)) is apart
+    assert not told_apart(Mean(*lower), Mean(*upper))
+
+
+def test_rows_without_an_interval_are_not_told_apart():
+    assert not told_apart(Mean(0.9), Mean(0.1, 0.0, 0.2))
+    assert not told_apart(Mean(0.9, 0.8, 1.0), Mean(0.1))
+    assert not told_apart(Mean(None), Mean(None))
 
 
 def test_a_band_is_unknown_where_an_interval_is():
