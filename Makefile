@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # Short demos and tests keep their data here, apart from the user's own data home.
 SCRATCH ?= build
 
-.PHONY: demo test fast lint types short-demo pytest format clean bench evidence-coverage evidence-scoring evidence-hf evidence-rehearsal evidence-kills
+.PHONY: demo test fast lint types short-demo pytest format clean bench evidence-coverage evidence-scoring evidence-hf evidence-rehearsal evidence-kills evidence-mutants
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -58,6 +58,10 @@ evidence-rehearsal: $(READY)  ## both official tracks on stand-in data, offline:
 evidence-kills: $(READY)  ## 20 kills, full and read-only disks: the same bytes in the end
 	rm -rf $(SCRATCH)/kills
 	PYTHONPATH=tests $(BIN)/python -m evidence.kills $(SCRATCH)/kills
+
+evidence-mutants: $(READY)  ## faults put in on purpose: how many the fast tests notice; 4 hours
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutants]'
+	PYTHONPATH=tests $(BIN)/python -m evidence.mutants $(SCRATCH)/mutants
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -1,4 +1,4 @@
-"""What the package asks for is what it imports, no more and no less; extras that are named exist."""
+"""The package asks for what it imports, no more and no less; extras that are named exist."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ def test_everything_imported_is_asked_for_and_everything_asked_for_is_imported()
 
 @pytest.mark.parametrize("folder", ["tests", "benchmarks", "examples"])
 def test_tests_and_benchmarks_import_what_developers_install(folder: str) -> None:
-    asked_for = asked([*PROJECT["dependencies"], *EXTRAS["dev"], *EXTRAS["m4a"]])
+    asked_for = asked(
+        [*PROJECT["dependencies"], *EXTRAS["dev"], *EXTRAS["m4a"], *EXTRAS["mutants"]]
+    )
     # what the tests' helper modules are called, wherever they lie
     helpers = {path.stem for path in (ROOT / "tests").rglob("*.py")}
     helpers |= {path.stem for path in (ROOT / "benchmarks").rglob("*.py")}
