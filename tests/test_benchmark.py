@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from auricle import RunOptions, run
+from auricle.benchmark import check_data
 from auricle.errors import DeviceMemoryError
 from auricle.progress import SilentProgress
 from making import CRAMPED_ENCODER, PITCH, audio_bytes, tone, write_suite, write_tar
@@ -28,6 +30,11 @@ def clip(number: int, key: str, *, damage: str = "") -> list[tuple[str, bytes]]:
     high = number % 2
     audio = audio_bytes(tone(600 if high else 300, 0.6))
     label = "high" if high else "low"
+    if damage == "cut":  # noise takes the same bytes everywhere
+        audio = audio_bytes(np.random.default_rng(0).normal(0, 0.1, 32_000).astype("f4"))
+        audio = audio[: len(audio) // 2]
+    if damage == "opposite":
+        audio = audio_bytes(np.stack([tone(300, 0.6), -tone(300, 0.6)], 1))
     if damage == "body":  # the header is whole, so only decoding finds it
         audio = audio[:200] + bytes(len(audio) - 200)
     if damage == "header":
@@ -168,6 +175,30 @@ def test_a_damaged_test_clip_makes_the_task_incomplete(
     assert "1 of 10 test clips cannot be decoded (test/t07)" in task["failure"]
     assert result.scores["tracks"]["a"]["mean"] is None
     assert result.scores["mean"] is None
+
+
+def test_clips_that_are_cut_or_made_silent_are_used_and_shown(
+    suite: Callable[..., Path], home: Path
+) -> None:
+    path = suite(train={3: "cut", 4: "opposite"}, test={5: "cut", 6: "opposite", 7: "opposite"})
+    progress = Warnings()
+    check_data(str(path), progress=progress)
+    noted = measured(path).folder.read_manifest()["notes"]
+    silenced = "made silent by the mean of their channels or the division by their peak"
+    shorter = "shorter than their headers say and are used as far as they go"
+    assert progress.said == [
+        f"pitch: 1 of 24 train clips are {shorter} (train/k03).",
+        f"pitch: 1 of 10 test clips are {shorter} (test/t05).",
+        f"pitch: 1 of 24 train clips are {silenced} (train/k04).",
+        f"pitch: 2 of 10 test clips are {silenced} (test/t06, test/t07).",
+    ]
+    assert noted == [
+        *progress.said[:2],
+        f"training: 1 clips are {silenced} (train/k04).",
+        f"pitch: 2 clips are {silenced} (test/t06, test/t07).",
+    ]
+    again = measured(path, seed=7).folder.read_manifest()["notes"]
+    assert again == noted  # features that are found stored tell of their audio too
 
 
 def test_spans_under_a_tight_disk_budget_change_nothing(

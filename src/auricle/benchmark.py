@@ -15,6 +15,7 @@ import torch
 
 from auricle.data.fetch import fetch
 from auricle.data.recall import LockedAudio
+from auricle.data.tables import listen
 from auricle.files import folder_lock, read_json
 from auricle.job import Data, Job, RunOptions, open_data, resolve
 from auricle.plan.make import take_plan, write_plan
@@ -109,7 +110,21 @@ def check_data(
                 trained.get(name, 0),
                 len(data.tests[name][1]) if name in data.tests else 0,
             )
+        _listen(data, jobs[0].workers, progress)
     return found
+
+
+def _listen(data: Data, workers: int, progress: Progress) -> None:
+    """Decode every clip of the user's own tasks; official ones are too many, and known."""
+    sides = [(part.task, part.table, "train") for part in data.mixture.parts]
+    sides += [(data.tasks[name], table, "test") for name, (table, _) in data.tests.items()]
+    own = [one for one in sides if one[0].repository is None and one[0].synthetic is None]
+    if not own:
+        return
+    with progress.stage("listen", sum(len(table) for _, table, _ in own), "clips") as stage:
+        for task, table, side in own:
+            for text in listen(task.name, table, side, workers=workers, stage=stage):
+                progress.warn(text)
 
 
 def _bring_data(jobs: Sequence[Job], progress: Progress) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import webdataset
 
@@ -52,6 +53,20 @@ def imported(
     return import_folder(folder, table, out=tmp_path / "out", plan=how, progress=SilentProgress())
 
 
+def test_files_that_are_heard_otherwise_than_one_may_think_are_listed(
+    tmp_path: Path, folder: Path
+) -> None:
+    whole = audio_bytes(np.random.default_rng(0).normal(0, 0.1, 32_000).astype("f4"))
+    (folder / "cut.flac").write_bytes(whole[: len(whole) // 2])
+    spike = np.concatenate([tone(300, 1), [1e29]]).astype("f4")
+    (folder / "spike.wav").write_bytes(audio_bytes(spike, kind="wav"))
+    more = "cut.flac,dog,,train\nspike.wav,cat,,test\n"
+    record = imported(tmp_path, folder, TABLE + more)
+    assert record["shorter"] == ["cut.flac"]
+    assert record["silenced"] == ["spike.wav"]
+    assert record["longer"] == []
+
+
 def test_a_folder_becomes_shards_and_a_task_that_opens(
     tmp_path: Path, folder: Path, home: Path
 ) -> None:
@@ -61,6 +76,7 @@ def test_a_folder_becomes_shards_and_a_task_that_opens(
         **{"train_clips": 3, "test_clips": 1, "train_shards": 2, "test_shards": 1},
         "split": "split",
         "unlisted": ["deep/clip.4 é.flac"],
+        **{"shorter": [], "longer": [], "silenced": []},
     }
     (task,) = load_suite_file(Path(record["file"])).tasks
     opened = open_tables([task], "train", home=home, workers=1, progress=SilentProgress())
@@ -139,7 +155,7 @@ def test_without_a_split_column_a_hash_of_the_name_decides(tmp_path: Path, folde
         (
             "split\n",
             "split\nbad.wav,a,b,train\n",
-            r"line 2: bad.wav: no readable wav audio \(Format not recognised\)",
+            r"line 2: bad.wav: no decodable wav audio \(Format not recognised\)",
         ),
         ("deep/clip.1", "./clip.0 é.wav,d,,test\nx/clip.1", r"line 3: ./clip.0 é.wav was named in"),
         ("deep/clip.1", "deep/../clip.0 é.wav,d,,test\nx", r"line 3: deep/../clip.0 é.wav was nam"),

@@ -11,7 +11,7 @@ import os
 import threading
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from auricle.data.decode import decode
+from auricle.data.containers import Flaw
+from auricle.data.decode import Heard, hear
 from auricle.data.index import ShardIndex
 from auricle.data.shards import LockedShard
 from auricle.errors import DataError
@@ -115,6 +116,15 @@ class ClipTable:
         shard, row = self.place(clip)
         return bool(self.indexes[shard].num_samples[row] > 0)
 
+    def flawed(self, flaw: Flaw) -> list[int]:
+        """The clips that differ from their headers in one way."""
+        found = np.concatenate([np.zeros(0, bool), *(i.flaw == flaw for i in self.indexes)])
+        if self._chosen is None:
+            return [int(clip) for clip in np.flatnonzero(found)]
+        starts = [0, *self._ends]
+        places = enumerate(self._chosen)
+        return [clip for clip, (shard, row) in places if found[starts[shard] + row]]
+
     def window(self, clip: int, *, first: int = 0, count: int | None = None) -> Window:
         """A window of a readable clip; the whole clip by default."""
         shard, row = self.place(clip)
@@ -178,8 +188,18 @@ class AudioSource:
         Raises:
             DataError: It cannot be decoded.
         """
+        return self.hear(window).samples
+
+    def hear(self, window: Window) -> Heard:
+        """Decode a window; its flaw is one that the index does not know of.
+
+        Raises:
+            DataError: It cannot be decoded.
+        """
         data, suffix = self.encoded(window)
-        return decode(data, suffix, first=window.first, count=window.count)
+        heard = hear(data, suffix, first=window.first, count=window.count)
+        known = bool(self._shards[window.shard][1].flaw[window.position])
+        return replace(heard, flaw=Flaw.NONE) if known else heard
 
 
 class _Descriptors:

@@ -3,18 +3,23 @@
 Channels become their mean, a clip whose peak exceeds 1 is divided by it, and both happen on the
 whole clip before a window is cut, so that a window's samples do not depend on where it was cut.
 The cut is made in source samples, before resampling with soxr HQ.
+
+A clip is heard to its end, whatever its header says: every recording in its file, and of a damaged
+one what can be decoded. Only a file that gives no sample at all cannot be decoded.
 """
 
 from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from auricle.data.containers import Flaw, Part, audio_parts
 from auricle.errors import DataError
 
 SAMPLE_RATE = 16_000
@@ -23,44 +28,86 @@ AUDIO_SUFFIXES = frozenset(
 )
 _NEEDS_AV = frozenset({"m4a", "mp4", "aac"})
 # Part of every feature key: raise it when the samples that an encoder is given change.
-DECODER_VERSION = "1"
+DECODER_VERSION = "2"
+_AAC_DELAY = 4096
+"""Samples that an AAC encoder may add before and behind, and its header may count."""
+_BLOCK = 1 << 16
+_MOST = 1 << 31
+"""Samples per channel that no header is believed to tell."""
+_AUDIBLE = 2.0**-16
+"""Half a step of 16-bit audio; what is less is silence."""
+_LOUD = 64.0
+"""A peak from which on dividing by it may leave nothing audible."""
 
 
 @dataclass(frozen=True, slots=True)
 class AudioHeader:
-    """What an audio file says of itself: source samples per channel and their rate."""
+    """How long an audio file is: source samples per channel that can be decoded, and their rate."""
 
     num_samples: int
     sample_rate: int
+    flaw: Flaw = Flaw.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A decoded clip or window."""
+
+    samples: NDArray[np.float32]
+    """``[n]`` at 16 kHz, mono."""
+    flaw: Flaw
+    """How the clip differs from what its header says."""
+    silenced: bool
+    """Whether the protocol's mean of channels or division by the peak leaves no sound of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sound:
+    samples: NDArray[np.float32]
+    """``[n, channels]``."""
+    rate: int
+    flaw: Flaw
 
 
 def read_header(data: bytes, suffix: str) -> AudioHeader:
-    """Length and rate of an encoded clip, without decoding it where the format allows.
+    """Length and rate of an encoded clip, without decoding it where its headers can be trusted.
 
     Raises:
         DataError: The bytes are no audio that can be read.
     """
     if suffix.lower() in _NEEDS_AV:
-        samples, rate = _decode_av(data)
-        return AudioHeader(samples.shape[0], rate)
-    import soundfile
-
-    try:
-        with soundfile.SoundFile(io.BytesIO(data)) as sound:
-            return AudioHeader(int(sound.frames), int(sound.samplerate))
-    except (soundfile.SoundFileError, RuntimeError, OSError) as error:
-        raise DataError(f"no readable {suffix} audio ({_reason(error)})") from error
+        sound = _decode_av(data)
+        return AudioHeader(sound.samples.shape[0], sound.rate, sound.flaw)
+    total, rate, flaw = 0, 0, Flaw.NONE
+    for part in audio_parts(data, suffix):
+        try:
+            count, own_rate, own_flaw = _length(part)
+        except DataError as error:
+            if not total:
+                raise DataError(f"no readable {suffix} audio ({error})") from error
+            flaw = Flaw.SHORTER
+            break
+        rate = rate or own_rate
+        total += count if own_rate == rate else len(_resample(np.zeros(count), own_rate, rate))
+        flaw = flaw or own_flaw
+    return AudioHeader(total, rate, flaw)
 
 
 def decode(
     data: bytes, suffix: str, *, first: int = 0, count: int | None = None
 ) -> NDArray[np.float32]:
+    """Decode a clip, or a window of it: the samples alone of what `hear` returns."""
+    return hear(data, suffix, first=first, count=count).samples
+
+
+def hear(data: bytes, suffix: str, *, first: int = 0, count: int | None = None) -> Heard:
     """Decode a clip, or a window of it.
 
     Args:
         data: The encoded file.
         suffix: Its file suffix without the dot, e.g. ``flac``.
-        first: First source sample of the window.
+        first: First source sample of the window; where the clip ends before it, the window is the
+            clip's last ``count`` samples.
         count: Number of source samples; None = to the end.
 
     Returns:
@@ -69,38 +116,138 @@ def decode(
     Raises:
         DataError: The bytes cannot be decoded, hold no samples or hold values that are not finite.
     """
-    samples, rate = _decode_av(data) if suffix.lower() in _NEEDS_AV else _decode_file(data, suffix)
-    if samples.shape[0] == 0:
+    sounds = [_decode_av(data)] if suffix.lower() in _NEEDS_AV else _decode_file(data, suffix)
+    if not any(sound.samples.shape[0] for sound in sounds):
         raise DataError(f"the {suffix} audio holds no samples")
-    mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+    rate = sounds[0].rate
+    monos = [_mono(sound, rate) for sound in sounds]
+    mono = monos[0] if len(monos) == 1 else np.concatenate(monos)
     peak = float(np.abs(mono).max())
     if not np.isfinite(peak):
         raise DataError(f"the {suffix} audio holds samples that are not finite")
+    silenced = _silenced([sound.samples for sound in sounds], mono, peak)
     if peak > 1.0:
         mono = mono / np.float32(peak)
+    if first >= mono.shape[0]:
+        first = 0 if count is None else max(0, mono.shape[0] - count)
     window = mono[first : None if count is None else first + count]
-    if window.shape[0] == 0:
-        raise DataError(f"the {suffix} audio ends before the window that starts at sample {first}")
     if rate != SAMPLE_RATE:
-        import soxr
-
-        window = soxr.resample(window, rate, SAMPLE_RATE, quality="HQ")
+        window = _resample(window, rate, SAMPLE_RATE)
         if window.shape[0] == 0:
             raise DataError(f"the {suffix} audio is shorter than one sample at 16 kHz")
-    return np.ascontiguousarray(window, dtype=np.float32)
+    flaw = next((sound.flaw for sound in sounds if sound.flaw), Flaw.NONE)
+    return Heard(np.ascontiguousarray(window, dtype=np.float32), flaw, silenced)
 
 
-def _decode_file(data: bytes, suffix: str) -> tuple[NDArray[np.float32], int]:
+def _mono(sound: _Sound, rate: int) -> NDArray[np.float32]:
+    samples = sound.samples
+    mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+    return mono if sound.rate == rate else _resample(mono, sound.rate, rate)
+
+
+def _resample(samples: NDArray[Any], rate: int, wanted: int) -> NDArray[np.float32]:
+    import soxr
+
+    return np.asarray(soxr.resample(samples, rate, wanted, quality="HQ"), np.float32)
+
+
+def _silenced(parts: Sequence[NDArray[np.float32]], mono: NDArray[np.float32], peak: float) -> bool:
+    """Whether a clip with sound in it has none left; a single loud sample is no sound."""
+    few: int = max(1, mono.shape[0] // 1000)
+    if peak > _LOUD:  # it is divided by so much that hardly anything else may be left
+        level = np.abs(mono)
+        return _count(level, _AUDIBLE * peak) <= few < _count(level, _AUDIBLE)
+    if peak < _AUDIBLE:
+        return sum(_count(np.abs(part).max(axis=1), _AUDIBLE) for part in parts) > few
+    return False
+
+
+def _count(level: NDArray[np.float32], least: float) -> int:
+    return int(np.count_nonzero(level >= least))
+
+
+def _length(part: Part) -> tuple[int, int, Flaw]:
+    """Samples per channel, rate and flaw of a recording."""
     import soundfile
 
     try:
-        samples, rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+        with soundfile.SoundFile(io.BytesIO(part.data)) as file:
+            count, rate = int(file.frames), int(file.samplerate)
     except (soundfile.SoundFileError, RuntimeError, OSError) as error:
-        raise DataError(f"no decodable {suffix} audio ({_reason(error)})") from error
-    return samples, int(rate)
+        raise DataError(_reason(error)) from error
+    if not part.told or count > _MOST:
+        sound = _decode_part(part)
+        return sound.samples.shape[0], sound.rate, sound.flaw
+    return (count if part.most is None else min(count, part.most)), rate, part.flaw
 
 
-def _decode_av(data: bytes) -> tuple[NDArray[np.float32], int]:
+def _decode_file(data: bytes, suffix: str) -> list[_Sound]:
+    sounds: list[_Sound] = []
+    for part in audio_parts(data, suffix):
+        try:
+            sounds.append(_decode_part(part))
+        except DataError as error:
+            if not sounds:
+                raise DataError(f"no decodable {suffix} audio ({error})") from error
+            sounds[-1] = _Sound(sounds[-1].samples, sounds[-1].rate, Flaw.SHORTER)
+            break
+    return sounds
+
+
+def _decode_part(part: Part) -> _Sound:
+    """Decode a recording as far as it goes."""
+    import soundfile
+
+    flaw, samples = part.flaw, None
+    try:
+        with soundfile.SoundFile(io.BytesIO(part.data)) as file:
+            rate, told = int(file.samplerate), int(file.frames)
+            if part.told and told <= _MOST:
+                try:
+                    samples = file.read(told, dtype="float32", always_2d=True)
+                except soundfile.LibsndfileError:
+                    flaw = Flaw.SHORTER  # it is damaged; what can be decoded is
+        if samples is None:
+            samples = _decode_blocks(part.data)
+    except (soundfile.SoundFileError, RuntimeError, OSError) as error:
+        raise DataError(_reason(error)) from error
+    count = samples.shape[0]
+    if part.most is not None:
+        samples = samples[: part.most]
+    said = part.said if not part.told else told
+    if said is not None and count < said:
+        flaw = Flaw.SHORTER
+    return _Sound(samples, rate, flaw)
+
+
+def _decode_blocks(data: bytes) -> NDArray[np.float32]:
+    """Every sample that can be decoded, ``[n, channels]``, past places that are damaged.
+
+    Raises:
+        soundfile.LibsndfileError: There is none.
+    """
+    import soundfile
+
+    blocks: list[NDArray[np.float32]] = []
+    first_error = None
+    with soundfile.SoundFile(io.BytesIO(data)) as file:
+        got = before = _BLOCK
+        while got or before:  # behind a damaged place there may be more
+            before = got
+            block = np.full((_BLOCK, file.channels), np.nan, np.float32)
+            try:
+                got = len(file.read(dtype="float32", always_2d=True, out=block))
+            except soundfile.LibsndfileError as error:
+                first_error = first_error or error
+                got = _BLOCK - int(np.isnan(block[::-1]).all(axis=1).cumprod().sum())
+            blocks.append(block[:got])
+    samples = np.concatenate(blocks)
+    if first_error is not None and not len(samples):
+        raise first_error
+    return samples
+
+
+def _decode_av(data: bytes) -> _Sound:
     try:
         import av
     except ImportError as error:
@@ -112,14 +259,17 @@ def _decode_av(data: bytes) -> tuple[NDArray[np.float32], int]:
         with av.open(io.BytesIO(data)) as container:
             stream = container.streams.audio[0]
             rate = int(stream.rate)
+            said = float(stream.duration * stream.time_base) if stream.duration else 0.0
             resampler = av.AudioResampler(format="fltp", rate=rate)
             for frame in [*container.decode(stream), None]:
                 blocks.extend(block.to_ndarray() for block in resampler.resample(frame))
     except (av.FFmpegError, IndexError, ValueError) as error:
         raise DataError(f"no decodable m4a audio ({_reason(error)})") from error
     if not blocks:
-        return np.zeros((0, 1), np.float32), rate
-    return np.concatenate(blocks, axis=1).T.astype(np.float32), rate
+        return _Sound(np.zeros((0, 1), np.float32), rate, Flaw.NONE)
+    samples = np.concatenate(blocks, axis=1).T.astype(np.float32)
+    short = samples.shape[0] < said * rate - _AAC_DELAY
+    return _Sound(samples, rate, Flaw.SHORTER if short else Flaw.NONE)
 
 
 def _reason(error: Exception) -> str:

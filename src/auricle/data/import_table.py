@@ -14,12 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from auricle.data.decode import AUDIO_SUFFIXES, read_header
+from auricle.data.containers import Flaw
+from auricle.data.decode import AUDIO_SUFFIXES, hear
 from auricle.errors import DataError
 
 SIDES = ("train", "test")
 _SPLIT = "split"
 _SHOWN = 50
+_HEARD = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,10 @@ class ImportClip:
     side: str
     texts: tuple[str, ...]
     row: dict[str, str]
+    flaw: Flaw = Flaw.NONE
+    """How its audio differs from what its header says."""
+    silenced: bool = False
+    """Whether the protocol leaves no sound of it."""
 
 
 def read_clips(
@@ -192,11 +198,9 @@ def _clip(
     except OSError as error:
         raise DataError(f"{name} cannot be read ({error.strerror})") from error
     try:
-        header = read_header(data, suffix)
+        heard = hear(data, suffix, count=_HEARD)  # the whole clip is decoded, whatever the window
     except DataError as error:
         raise DataError(f"{name}: {error}") from error
-    if header.num_samples <= 0:
-        raise DataError(f"{name} holds no samples")
     texts = tuple(row[column].strip() for column in plan.label_columns)
     texts = tuple(text for text in texts if text)
     if not texts:
@@ -204,7 +208,8 @@ def _clip(
     if not plan.prompt and not row["prompt"]:
         raise DataError(f"{name} has an empty prompt")
     digest = hashlib.blake2b(data, digest_size=16).hexdigest()
-    return ImportClip(line, path, digest, _side(row, plan, split), texts, row)
+    side = _side(row, plan, split)
+    return ImportClip(line, path, digest, side, texts, row, heard.flaw, heard.silenced)
 
 
 def _side(row: dict[str, str], plan: ImportPlan, split: str | None) -> str:

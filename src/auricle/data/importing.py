@@ -14,8 +14,11 @@ from typing import Any
 import yaml
 
 from auricle.catalog.files import suite_of_data, task_defaults
+from auricle.data.containers import Flaw
 from auricle.data.decode import AUDIO_SUFFIXES
 from auricle.data.import_table import SIDES, ImportClip, ImportPlan, read_clips
+from auricle.data.places import shown
+from auricle.data.tables import FLAWS, SILENCED
 from auricle.data.write import Sample, write_shard
 from auricle.errors import DataError, OutputError
 from auricle.files import (
@@ -46,8 +49,10 @@ def import_folder(
 
     Returns:
         ``task, file, train_clips, test_clips, train_shards, test_shards, num_classes, split``
-        (the column that decided; None = a hash of the file's name did) and ``unlisted`` (audio
-        files in the folder that the table does not name).
+        (the column that decided; None = a hash of the file's name did), ``shorter``, ``longer``
+        and ``silenced`` (files that hold less or more than their headers say, or of which the
+        protocol leaves no sound) and ``unlisted`` (audio files in the folder that the table does
+        not name).
 
     Raises:
         DataError: The plan, the table or the audio has mistakes; they are listed together.
@@ -69,6 +74,8 @@ def import_folder(
     )
     for name in (_MARKER, _LOCK):
         (out / name).unlink(missing_ok=True)
+    for remark, files in _remarks(clips, plan).items():
+        progress.warn(f"{plan.name}: {len(files)} clips {remark} ({shown(files)}).")
     listed = {clip.path.resolve() for clip in clips}
     return {
         "task": plan.name,
@@ -79,12 +86,25 @@ def import_folder(
         "test_shards": shards["test"],
         "num_classes": num_classes,
         "split": split,
+        "shorter": [c.row[plan.file_column] for c in clips if c.flaw == Flaw.SHORTER],
+        "longer": [c.row[plan.file_column] for c in clips if c.flaw == Flaw.LONGER],
+        "silenced": [c.row[plan.file_column] for c in clips if c.silenced],
         "unlisted": sorted(
             str(p.relative_to(audio))
             for p in audio.rglob("*")
             if p.suffix[1:].lower() in AUDIO_SUFFIXES and p.resolve() not in listed
         ),
     }
+
+
+def _remarks(clips: Sequence[ImportClip], plan: ImportPlan) -> dict[str, list[str]]:
+    """Files that are heard otherwise than one may think, by what is to be said of them."""
+    remarks: dict[str, list[str]] = {}
+    for clip in clips:
+        said = FLAWS.get(clip.flaw) or (SILENCED if clip.silenced else None)
+        if said is not None:
+            remarks.setdefault(said, []).append(clip.row[plan.file_column])
+    return remarks
 
 
 def _check_out(out: Path) -> None:

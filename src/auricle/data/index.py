@@ -13,8 +13,10 @@ the n clips in the order of the tar:
     audio_size    int64   [n]  its bytes
     json_offset   int64   [n]  the same for the JSON file
     json_size     int64   [n]
-    num_samples   int64   [n]  source samples per channel; -1 = the header cannot be read
+    num_samples   int64   [n]  source samples per channel that can be decoded, which need not be
+                               what the header says; -1 = it cannot be read
     sample_rate   int32   [n]  source rate in Hz; 0 where ``num_samples`` is -1
+    flaw          uint8   [n]  how the clip differs from what its header says, `containers.Flaw`
     left_out      int64   []   members of the tar that belong to no complete clip
 
 A clip is a run of neighbouring members with one key: the name up to the first dot of its last part.
@@ -40,7 +42,7 @@ from auricle.errors import DataError
 from auricle.files import atomic_writer
 from auricle.progress import Progress
 
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class ShardIndex:
     json_size: NDArray[np.int64]
     num_samples: NDArray[np.int64]
     sample_rate: NDArray[np.int32]
+    flaw: NDArray[np.uint8]
     left_out: int
 
     def __len__(self) -> int:
@@ -130,6 +133,7 @@ _COLUMNS = (
     "json_size",
     "num_samples",
     "sample_rate",
+    "flaw",
 )
 
 
@@ -162,6 +166,7 @@ def _build(shard: LockedShard, path: Path) -> ShardIndex:
         json_size=np.array([t[1] for t in text], np.int64),
         num_samples=np.array([h[0] for h in headers], np.int64),
         sample_rate=np.array([h[1] for h in headers], np.int32),
+        flaw=np.array([h[2] for h in headers], np.uint8),
         left_out=left_out,
     )
     _save(index, path)
@@ -200,16 +205,16 @@ def _members(shard: LockedShard, size: int) -> Iterator[tuple[str, int, int]]:
         raise DataError(f"Shard {shard.name} is no complete tar archive ({error}).") from error
 
 
-def _headers(tar: Path, audio: Sequence[tuple[int, int, str]]) -> Iterator[tuple[int, int]]:
+def _headers(tar: Path, audio: Sequence[tuple[int, int, str]]) -> Iterator[tuple[int, int, int]]:
     with tar.open("rb") as stream:
         for offset, length, suffix in audio:
             try:
                 header = read_header(os.pread(stream.fileno(), length, offset), suffix)
             except DataError:
-                yield -1, 0
+                yield -1, 0, 0
                 continue
             usable = header.num_samples > 0 and header.sample_rate > 0
-            yield (header.num_samples, header.sample_rate) if usable else (-1, 0)
+            yield (header.num_samples, header.sample_rate, header.flaw) if usable else (-1, 0, 0)
 
 
 def _save(index: ShardIndex, path: Path) -> None:

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from auricle.catalog.spec import Task
-from auricle.data.clips import ClipTable
+from auricle.data.clips import AudioSource, ClipTable
+from auricle.data.containers import Flaw
 from auricle.data.index import open_indexes
 from auricle.data.mixture import prompt_at_test, texts_of
 from auricle.data.places import shown
 from auricle.data.shards import prepare_shards
 from auricle.errors import DataError
-from auricle.progress import Progress
+from auricle.progress import Progress, Stage
 
 _SHOWN = 5
+UNDECODABLE = "cannot be decoded"
+DAMAGED = "end before their indexed end or are damaged in between, and are used as far as they go"
+SILENCED = "are made silent by the mean of their channels or the division by their peak"
+FLAWS = {
+    Flaw.SHORTER: "are shorter than their headers say and are used as far as they go",
+    Flaw.LONGER: "hold more than their headers say, which is not heard",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +69,60 @@ def open_tables(
                 f"{task.name}: {left_out} files in its {side} shards belong to no complete clip "
                 "(audio + JSON) and are left out."
             )
+        for text in flaw_texts(task.name, tables[task.name], side):
+            progress.warn(text)
     if problems:
         raise DataError("\n".join(problems))
     return tables
+
+
+def flaw_texts(name: str, table: ClipTable, side: str) -> list[str]:
+    """What to say of the clips of one side of a task that are not what their headers say."""
+    texts = []
+    for flaw, differs in FLAWS.items():
+        if clips := table.flawed(flaw):
+            which = shown([table.clip_id(clip) for clip in clips])
+            texts.append(f"{name}: {len(clips)} of {len(table)} {side} clips {differs} ({which}).")
+    return texts
+
+
+def listen(name: str, table: ClipTable, side: str, *, workers: int, stage: Stage) -> list[str]:
+    """Decode every clip of one side of a task.
+
+    Args:
+        name: The task's name.
+        table: Its clips.
+        side: ``train`` or ``test``.
+        workers: Threads that decode.
+        stage: Told of each clip.
+
+    Returns:
+        What to say of those that give no sample, end before their indexed end, or are silenced.
+    """
+    source = AudioSource([table])
+
+    def heard(clip: int) -> str | None:
+        try:
+            one = source.hear(table.window(clip)) if table.readable(clip) else None
+        except DataError:
+            one = None
+        if one is None:
+            return UNDECODABLE
+        return DAMAGED if one.flaw else SILENCED if one.silenced else None
+
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        remarks = []
+        for remark in pool.map(heard, range(len(table))):
+            remarks.append(remark)
+            stage.advance()
+    texts = []
+    for remark in (UNDECODABLE, DAMAGED, SILENCED):
+        clips = [table.clip_id(clip) for clip, one in enumerate(remarks) if one == remark]
+        if clips:
+            texts.append(
+                f"{name}: {len(clips)} of {len(table)} {side} clips {remark} ({shown(clips)})."
+            )
+    return texts
 
 
 def check_texts(task: Task, table: ClipTable, side: str) -> list[str]:

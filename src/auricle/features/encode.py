@@ -11,17 +11,19 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from auricle.data.clips import AudioSource, Window
+from auricle.data.decode import Heard
 from auricle.errors import DataError
 from auricle.features.batches import Batch, BatchPlan
 from auricle.features.line import Encoder, EncodingLine
 from auricle.features.store import FeatureStore
 from auricle.progress import Progress
 
+SHORTER, SILENCED = "shorter", "silenced"
+"""What is remarked of a window's clip: it ends before its indexed end, or is damaged in between; it
+has sound, of which the protocol leaves nothing."""
 _BATCHES_AHEAD = 3
 _WINDOWS_AHEAD = 4  # for each thread, where a window is a batch
 
@@ -88,8 +90,9 @@ class Features:
                     stage.note(f"{rate:.3g} h of audio per minute")
 
                 line = EncodingLine(encoder, self.store, stored=stored)
-                for batch, audio in self._decoded(missing, pool):
-                    line.put(batch, audio)
+                for batch, heard in self._decoded(missing, pool):
+                    audio = [None if one is None else one.samples for one in heard]
+                    line.put(batch, audio, remarks=_remarks(heard))
                 line.finish()
         return self.undecodable(batches)
 
@@ -109,10 +112,18 @@ class Features:
             if frames < 0
         }
 
+    def remarked(self, batches: Iterable[Batch], word: str) -> set[Window]:
+        """The windows of stored batches of whose audio something was noticed."""
+        return {
+            batch.windows[row]
+            for batch in batches
+            for row in self.store.remarks(batch.hash).get(word, ())
+        }
+
     def _decoded(
         self, batches: Sequence[Batch], pool: ThreadPoolExecutor
-    ) -> Iterable[tuple[Batch, list[NDArray[np.float32] | None]]]:
-        ahead: deque[tuple[Batch, list[Future[NDArray[np.float32] | None]]]] = deque()
+    ) -> Iterable[tuple[Batch, list[Heard | None]]]:
+        ahead: deque[tuple[Batch, list[Future[Heard | None]]]] = deque()
         waiting = iter(batches)
         queued = 0
         enough = _WINDOWS_AHEAD * self._workers
@@ -121,7 +132,7 @@ class Features:
                 while len(ahead) < _BATCHES_AHEAD or queued < enough:
                     if (batch := next(waiting, None)) is None:
                         break
-                    ahead.append((batch, [pool.submit(self._samples, w) for w in batch.windows]))
+                    ahead.append((batch, [pool.submit(self._hear, w) for w in batch.windows]))
                     queued += len(batch.windows)
                 if not ahead:
                     return
@@ -133,8 +144,15 @@ class Features:
                 for job in jobs:
                     job.cancel()
 
-    def _samples(self, window: Window) -> NDArray[np.float32] | None:
+    def _hear(self, window: Window) -> Heard | None:
         try:
-            return self._source.samples(window)
+            return self._source.hear(window)
         except DataError:
             return None  # recorded as -1 frames; the run counts it, shows it and replaces it
+
+
+def _remarks(heard: Sequence[Heard | None]) -> dict[str, list[int]]:
+    return {
+        SHORTER: [row for row, one in enumerate(heard) if one is not None and one.flaw],
+        SILENCED: [row for row, one in enumerate(heard) if one is not None and one.silenced],
+    }

@@ -9,7 +9,7 @@ encoded. The batch stays what it is, with its hash, its file and its order (law 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple, Protocol
@@ -60,6 +60,7 @@ class _Work:
     frames: list[NDArray[Any] | None]
     cuts: list[int]
     left: int
+    remarks: Mapping[str, Sequence[int]]
 
 
 class _Part(NamedTuple):
@@ -93,18 +94,25 @@ class EncodingLine:
         self._waiting: deque[_Part] = deque()
         self._under_way: deque[_Part] = deque()
 
-    def put(self, batch: Batch, audio: Sequence[NDArray[np.float32] | None]) -> None:
+    def put(
+        self,
+        batch: Batch,
+        audio: Sequence[NDArray[np.float32] | None],
+        *,
+        remarks: Mapping[str, Sequence[int]] | None = None,
+    ) -> None:
         """Have a batch encoded.
 
         Args:
             batch: What it is.
             audio: Samples of each window; None where they cannot be decoded.
+            remarks: What is stored about the audio, see `FeatureStore.write`.
 
         Raises:
             EncoderError: The encoder failed on this batch or on one before.
         """
         cuts = list(accumulate(self._store.parts(batch.hash) or [len(audio)]))
-        work = _Work(batch, audio, [None] * len(audio), cuts, len(cuts))
+        work = _Work(batch, audio, [None] * len(audio), cuts, len(cuts), remarks or {})
         self._waiting += [_Part(work, first, stop) for first, stop in pairwise([0, *cuts])]
         self._begin()
 
@@ -157,7 +165,7 @@ class EncodingLine:
         work = part.work
         work.left -= 1
         if work.left == 0:
-            self._store.write(work.batch.hash, work.frames)
+            self._store.write(work.batch.hash, work.frames, remarks=work.remarks)
             self._stored(work.batch)
 
 

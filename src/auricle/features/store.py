@@ -7,7 +7,9 @@ encoded again, is byte for byte the same. The store of one encoder and dtype is 
     bytes 0-7     magic ``AURFEAT1``
     bytes 8-15    length of the JSON header in bytes, little-endian uint64
     header        {"dtype", "dim", "frames": [T' of each window; -1 = its audio cannot be decoded],
-                  "crc32": of the data}, padded with spaces to a multiple of 64 with the prefix
+                  "crc32": of the data, and where there are any "remarks": {word: rows of the
+                  windows that it is true of}}, padded with spaces to a multiple of 64 with the
+                  prefix
     data          the windows' frames one after another, row-major, little-endian, T' x D each
 
 ``bfloat16`` is stored as its 16 bits. A batch that did not fit into the encoder's memory has
@@ -25,7 +27,7 @@ import os
 import struct
 import zlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,7 @@ class StoredBatch:
     starts: tuple[int, ...]
     data: NDArray[Any]
     dtype: str
+    remarks: Mapping[str, Sequence[int]]
 
 
 class FeatureStore:
@@ -84,13 +87,20 @@ class FeatureStore:
             return False
         return True
 
-    def write(self, batch: str, windows: Sequence[NDArray[Any] | None]) -> None:
+    def write(
+        self,
+        batch: str,
+        windows: Sequence[NDArray[Any] | None],
+        *,
+        remarks: Mapping[str, Sequence[int]] | None = None,
+    ) -> None:
         """Store a batch.
 
         Args:
             batch: Its hash.
             windows: Frames ``[T', D]`` of each window in the store's dtype (bfloat16 as uint16);
                 None where the window's audio cannot be decoded.
+            remarks: What is to be known of their audio: rows of ``windows`` by a word for it.
 
         Raises:
             OutputError: The disk is full or not writable; nothing is left half-written.
@@ -98,12 +108,14 @@ class FeatureStore:
         stored = STORED[self.dtype]
         kept = [w for w in windows if w is not None]
         data = b"".join(np.ascontiguousarray(w, stored).tobytes() for w in kept)
-        header = {
+        header: dict[str, Any] = {
             "dtype": self.dtype,
             "dim": self.dim,
             "frames": [-1 if w is None else int(w.shape[0]) for w in windows],
             "crc32": zlib.crc32(data),
         }
+        if said := {word: list(rows) for word, rows in (remarks or {}).items() if rows}:
+            header["remarks"] = said
         text = json.dumps(header, separators=(",", ":")).encode()
         text += b" " * (-(len(text) + 16) % 64)
         with atomic_writer(self.path(batch)) as stream:
@@ -126,6 +138,10 @@ class FeatureStore:
     def frames(self, batch: str) -> tuple[int, ...]:
         """T' of each window of a stored batch; -1 where the audio cannot be decoded."""
         return self._load(batch).frames
+
+    def remarks(self, batch: str) -> Mapping[str, Sequence[int]]:
+        """What was noticed about the audio of a stored batch's windows: rows by a word."""
+        return self._load(batch).remarks
 
     def read(self, batch: str, row: int) -> torch.Tensor:
         """Features of one window: ``[T', D]`` on the CPU, in the store's dtype."""
@@ -185,4 +201,4 @@ def _open_batch(path: Path, dtype: str, dim: int) -> StoredBatch:
     for count in frames:
         starts.append(row)
         row += max(count, 0)
-    return StoredBatch(frames, tuple(starts), data, dtype)
+    return StoredBatch(frames, tuple(starts), data, dtype, header.get("remarks", {}))

@@ -51,6 +51,7 @@ class Answering:
                         kept = [a for a in chunks[number] if windows[a.id] not in bad]
                         self._answer_chunk(name, number, kept, windows)
                         stage.advance()
+        encoding.tell_remarks(name)
         answered = {clip for clip, window in windows.items() if window not in bad}
         lost = sorted({a.id for a in asked} - answered)
         if lost:

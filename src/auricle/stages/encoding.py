@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from auricle.data.clips import AudioSource, Window
+from auricle.data.places import shown
+from auricle.data.tables import DAMAGED, SILENCED, flaw_texts
 from auricle.features.batches import Batch, BatchPlan
 from auricle.features.encode import Features
 from auricle.features.probes import check_probes
@@ -18,6 +20,8 @@ from auricle.runs.folder import RunFolder
 from auricle.runs.manifest import record_note, record_splits, record_stage, start_manifest
 from auricle.stages.manifest import describe_run
 from auricle.stages.process import LazyEncoder, open_store, stored_bytes_per_s
+
+_REMARKS = {"shorter": DAMAGED, "silenced": SILENCED}
 
 
 class Encoding:
@@ -58,6 +62,7 @@ class Encoding:
             if store.parts(batch) is None:
                 store.write_parts(batch, parts)
         self._bytes_per_s = stored_bytes_per_s(store, process)
+        self._remarked: dict[str, set[str]] = {word: set() for word in _REMARKS}
 
     @contextmanager
     def clock(self, stage: str) -> Iterator[None]:
@@ -107,7 +112,25 @@ class Encoding:
         bad = self.features.ensure(batches, name=name, progress=self.progress)
         parts = {batch.hash: self.features.store.parts(batch.hash) for batch in batches}
         record_splits(self.folder, {key: sizes for key, sizes in parts.items() if sizes})
+        for word, clips in self._remarked.items():
+            clips |= {window.clip_id for window in self.features.remarked(batches, word)}
         return bad
+
+    def note_flaws(self, data: Data) -> None:
+        """Keep for whoever reads the scores which clips are not what their headers say."""
+        sides = [(part.task.name, part.table, "train") for part in data.mixture.parts]
+        sides += [(name, table, "test") for name, (table, _) in data.tests.items()]
+        for name, table, side in sides:
+            for text in flaw_texts(name, table, side):
+                record_note(self.folder, text)  # the user was warned when the data were opened
+
+    def tell_remarks(self, what: str) -> None:
+        """Tell of the clips whose audio was remarked since the last time; ``what`` they are."""
+        for word, clips in self._remarked.items():
+            if clips:
+                which = shown(sorted(clips))
+                self.tell(f"{what}: {len(clips)} clips {_REMARKS[word]} ({which}).")
+            clips.clear()
 
     def tell(self, note: str) -> None:
         """Warn, and keep the warning for whoever reads the scores."""
@@ -122,6 +145,7 @@ def start_encoding(
     manifest = describe_run(job, data, process.get().info, process.properties())
     batches = start_manifest(folder, manifest)["batches"]
     encoding = Encoding(job, folder, process, progress, batches=batches, source=data.source)
+    encoding.note_flaws(data)
     plan_batches(job, data, encoding.features.plan)
     return encoding
 

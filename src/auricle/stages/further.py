@@ -136,6 +136,7 @@ def answer_further(
         run.features.keep_only([])
     batches = run.folder.read_manifest()["batches"]
     encoding = Encoding(job, folder, process, run.progress, batches=batches, source=data.source)
+    encoding.note_flaws(data)
     for table, asked in data.tests.values():
         encoding.features.plan.add(table.window(a.clip) for a in asked if table.readable(a.clip))
     answering = Answering(encoding, answerer)

@@ -75,6 +75,7 @@ class Training:
                 bad = encoding.ensure(
                     encoding.features.plan.of(windows), name="encode replacements"
                 )
+        encoding.tell_remarks("training")
         for name, count in mixture.unreadable_clips().items():
             encoding.tell(
                 f"{name}: {count} training clips cannot be decoded; each is replaced by the next "
