@@ -102,11 +102,6 @@ def index_path(home: Path, sha256: str) -> Path:
     return home / "index" / sha256[:2] / f"{sha256}.npz"
 
 
-def load_index(home: Path, sha256: str) -> ShardIndex | None:
-    """The index of a shard that was opened before; None where there is none."""
-    return _load(index_path(home, sha256))
-
-
 def _load(path: Path) -> ShardIndex | None:
     if not path.exists():
         return None

@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auricle.data.clips import AudioSource, ClipTable
-from auricle.data.index import load_index
-from auricle.data.places import LOCAL, plain_name, shard_folder
+from auricle.data.index import ShardIndex, open_indexes
 from auricle.data.shards import LockedShard
-from auricle.data.unpack import unchanged_tars
+from auricle.data.unpack import tars_by_content
 from auricle.errors import DataError
+from auricle.progress import SilentProgress
 
 
 class LockedAudio:
-    """Reads clips of locked shards that are still on this machine."""
+    """Reads clips of locked shards that are still on this machine, wherever they lie (law 5)."""
 
     def __init__(self, locks: Mapping[str, Mapping[str, Any]], *, home: Path) -> None:
         self._locks = locks
@@ -27,10 +27,8 @@ class LockedAudio:
         self._tables: dict[str, tuple[ClipTable, dict[str, int]]] = {}
 
     @functools.cached_property
-    def _local(self) -> dict[str, Path]:
-        """Tars of the user's own data, where they lie or were unpacked to."""
-        unpacked = (self._home / "shards" / LOCAL).glob("*")
-        return unchanged_tars(self._home / "index" / "stat", *unpacked)
+    def _tars(self) -> dict[str, Path]:
+        return tars_by_content(self._home)
 
     def __call__(self, task: str, clip_id: str) -> NDArray[np.float32] | None:
         """float32 ``[n]`` at 16 kHz, or None where the clip is not at hand."""
@@ -42,30 +40,31 @@ class LockedAudio:
             return None
         try:
             return AudioSource([table]).samples(table.window(clip))
-        except DataError:
+        except (DataError, OSError):
             return None
 
     def _open(self, lock: Mapping[str, Any]) -> tuple[ClipTable, dict[str, int]]:
-        shards, indexes = [], []
+        shards: list[LockedShard] = []
+        indexes: list[ShardIndex] = []
         for facts in lock.get("shards", []):
-            if lock["repository"] == LOCAL:  # a lock says no folder of the machine
-                tar = self._local.get(facts["sha256"], Path(facts["name"]))
-            else:
-                folder = shard_folder(self._home, lock["repository"], lock["commit"])
-                tar = folder / plain_name(facts["name"])
-            index = load_index(self._home, facts["sha256"])
-            if index is not None and tar.is_file() and tar.stat().st_size == facts["size"]:
-                shards.append(
-                    LockedShard(
-                        repository=lock["repository"],
-                        commit=lock["commit"],
-                        name=facts["name"],
-                        tar=tar,
-                        sha256=facts["sha256"],
-                        size=facts["size"],
-                        download_sha256=None,
-                    )
+            tar = self._tars.get(facts["sha256"])
+            if tar is None:
+                continue
+            shard = LockedShard(
+                repository=lock["repository"],
+                commit=lock["commit"],
+                name=facts["name"],
+                tar=tar,
+                sha256=facts["sha256"],
+                size=facts["size"],
+                download_sha256=None,
+            )
+            try:
+                indexes += open_indexes(
+                    [shard], home=self._home, workers=1, progress=SilentProgress()
                 )
-                indexes.append(index)
+            except DataError:
+                continue  # no longer what it was
+            shards.append(shard)
         table = ClipTable(shards, indexes)
         return table, {table.clip_id(clip): clip for clip in range(len(table))}

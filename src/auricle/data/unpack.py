@@ -165,15 +165,19 @@ def recorded_tar(found: Path, plain: Path, *, home: Path) -> PlainTar | None:
         return None
 
 
-def unchanged_tars(*folders: Path) -> dict[str, Path]:
-    """Plain tars by SHA-256 whose records lie in some folders, of those that still look so."""
+def tars_by_content(home: Path) -> dict[str, Path]:
+    """Plain tars by SHA-256 that were ever made ready and, by their size, still are what they were.
+
+    Their records lie beside them, also of a data home that was moved since, or among the index's.
+    """
+    beside = (home / "shards").rglob("*.tar.json")
     found: dict[str, Path] = {}
-    for record in (each for folder in folders for each in folder.glob("*.json")):
+    for record in (*(home / "index" / "stat").glob("*.json"), *beside):
         try:
             facts = read_json(record)
-            path = Path(facts["path"])
-            stat = path.stat()
-            if (stat.st_size, stat.st_mtime_ns) == (facts["size"], facts["mtime_ns"]):
+            own = record.with_suffix("")
+            path = own if own.suffix == ".tar" else Path(facts["path"])
+            if path.stat().st_size == facts["size"]:
                 found[facts["sha256"]] = path
         except (OSError, ValueError, TypeError, KeyError):
             continue  # a record of something else, or of what is gone
