@@ -6,8 +6,9 @@ Cosmic Ray's operators (another operator, another number, a comparison the other
 that never runs …) say where the files that numbers come from can be changed. A seeded sample of
 those places, stratified by file, is tried, with one change each, in a copy of the tree against the
 fast tests of its room, those of its own file first. A change of nothing but annotations or texts of
-errors is not drawn. Results are a line each in ``results.jsonl``, so the command goes on where it
-stopped; at the end it prints the rates with their intervals and every survivor's difference.
+errors, or of a class's decorator, is not drawn. Results are a line each in ``results.jsonl``, so
+the command goes on where it stopped; at the end it prints the rates with their intervals and what
+every survivor changes.
 """
 
 from __future__ import annotations
@@ -109,18 +110,25 @@ def mutant_at(place: Place, choice: random.Random) -> Mutant | None:
 
 
 def behaviour(source: str) -> str:
-    """Code without its annotations, docstrings and raised errors; empty where it is no Python."""
+    """Code without annotations, texts of errors and classes' decorators; empty if no Python."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
         return ""
     for node in ast.walk(tree):
-        if isinstance(node, ast.AnnAssign) and node.value is not None:
+        if isinstance(node, ast.AnnAssign):
             node.annotation = ast.Constant(None)
         elif isinstance(node, ast.arg):
             node.annotation = None
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             node.returns = None
+            # whether an argument may be given by place changes no number
+            given = node.args
+            given.args = given.posonlyargs + given.args + given.kwonlyargs
+            given.defaults = [one for one in given.defaults + given.kw_defaults if one]
+            given.posonlyargs, given.kwonlyargs, given.kw_defaults = [], [], []
+        elif isinstance(node, ast.ClassDef):
+            node.decorator_list = []  # whether a record is frozen, neither
         elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
             node.exc.args = []
     return ast.unparse(tree)
