@@ -157,6 +157,9 @@ class Data:
                 "field": tasks[name].train_field if self.held_out else tasks[name].test_field,
                 **self._held_out(),
                 "clips_expected": len(asked),
+                "licence": tasks[name].licence,
+                "redistribute": tasks[name].redistribute,
+                "attribution": tasks[name].attribution,
                 **data_lock(table.shards, clips=len(table)),
             }
             for name, (table, asked) in self.tests.items()

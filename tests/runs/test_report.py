@@ -126,7 +126,7 @@ def test_a_plan_that_measured_nothing_has_no_column(tmp_path: Path) -> None:
 
 def test_a_path_of_the_machine_is_cut_to_its_end(page: str) -> None:
     assert "someone" not in page
-    assert "encoders/logmel.py" in Tags(page).text
+    assert "logmel.py · b3bb5cd598b0" in Tags(page).text
 
 
 def test_notes_are_shown(page: str) -> None:

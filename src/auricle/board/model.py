@@ -74,7 +74,7 @@ class Report:
     address: str
     """Relative to the site."""
     source: Path
-    """Where it is copied from."""
+    """Where it is copied from; of a run's own report, the run's folder."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from auricle.board.model import Cell, Column, Value
 from auricle.board.names import base_slug, clean_name, clean_text, hashed_slug
 from auricle.catalog.load import get_suite, get_task, list_suites, list_tasks
 from auricle.errors import ScoringError
+from auricle.runs.report_facts import without_folders
 
 MAX_BYTES = 64 << 20
 OFFICIAL_SUITES = ("track-a", "track-b")
@@ -151,7 +152,7 @@ def read_cell(entry: Any, place: str) -> Cell:
     failure = entry.get("failure")
     if failure is not None or score is None:
         reason = failure or entry.get("reason") or "not measured"
-        return Cell(None, missing=clean_text(str(reason), limit=240))
+        return Cell(None, missing=clean_text(without_folders(str(reason)), limit=240))
     clips, interval = entry.get("clips_scored"), entry.get("interval")
     centre = interval.get("centre") if isinstance(interval, dict) else None
     low, high = (score_in(entry.get(name), f"{place}, {name}") for name in ("low", "high"))

@@ -20,6 +20,7 @@ from auricle.challenge.submission import FILE_NAME, ORGANISERS_SET, Submission, 
 from auricle.errors import ScoringError
 from auricle.progress import duration_text
 from auricle.runs.folder import RunFolder, run_hash
+from auricle.runs.report_facts import without_folders
 
 RECEIPT = "receipt.json"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -103,7 +104,7 @@ def _reports(folder: RunFolder, slug: str) -> Iterator[Report]:
     if pdf.is_file():
         yield Report("Technical report (PDF)", f"reports/{slug}.pdf", pdf)
     if folder.report.is_file():
-        yield Report("Report of the run, with answers", f"reports/{slug}.html", folder.report)
+        yield Report("Report of the run, with answers", f"reports/{slug}.html", folder.path)
 
 
 def _suite_mean(scores: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -130,7 +131,7 @@ def _slug(name: str, manifest: Mapping[str, Any]) -> str:
 
 def _safe_notes(notes: list[Any], withheld: tuple[str, ...]) -> tuple[str, ...]:
     kept = [str(note) for note in notes if not any(name in str(note) for name in withheld)]
-    return tuple(clean_text(note, limit=300) for note in kept)
+    return tuple(clean_text(without_folders(note), limit=300) for note in kept)
 
 
 def _date_of(folder: RunFolder, receipt: Mapping[str, Any]) -> str:

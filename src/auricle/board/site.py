@@ -27,6 +27,8 @@ from auricle.board.pages import render_pages
 from auricle.board.tables import build_tables, namesakes
 from auricle.errors import OutputError, ScoringError
 from auricle.files import TEMPORARY_PREFIX, make_folder, write_failure
+from auricle.runs.export import page_to_share
+from auricle.runs.folder import RunFolder
 
 LISTING = "board.json"
 SCHEMA_VERSION = 1
@@ -80,7 +82,10 @@ def _files(board: Board) -> Iterator[tuple[str, bytes]]:
     for name, text in render_pages(board):
         yield name, text.encode()
     for report in (report for entry in board.entries for report in entry.reports):
-        yield report.address, report.source.read_bytes()
+        if report.source.is_dir():
+            yield report.address, page_to_share(RunFolder(report.source))
+        else:
+            yield report.address, report.source.read_bytes()
 
 
 def _write_all(folder: Path, files: Iterable[tuple[str, bytes]]) -> dict[str, int]:
@@ -171,7 +176,8 @@ def build_board(
         published: Whether the published results of 2026 stand on the board.
         released: Whether hidden scores of runs and results may be shown. Those of 2026 are public.
         with_reports: Whether runs' own reports are copied along: about half a megabyte each, with
-            answers and sounds of test clips. Never that of a run with hidden scores to withhold.
+            answers, and what of the test clips may be handed on. Never that of a run with hidden
+            scores to withhold.
         title: Name of the site.
 
     Raises:

@@ -32,6 +32,9 @@ def task_record(task: Task) -> dict[str, Any]:
         "steps": task.steps,
         "licence": task.licence,
         "homepage": task.homepage,
+        "redistribute": task.redistribute,
+        "attribution": task.attribution,
+        "redistribute_source": task.redistribute_source,
         "synthetic": task.synthetic is not None,
     }
 

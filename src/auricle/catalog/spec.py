@@ -94,6 +94,12 @@ class Task(_Spec):
     test_field: str = ""
     licence: str = "see homepage"
     homepage: str = ""
+    redistribute: Literal["no", "attribution", "yes"] = "no"
+    """Whether its audio and references may be handed on: never, with ``attribution``, or freely."""
+    attribution: str = ""
+    """Whom to name, and the licence, where ``redistribute`` is ``attribution``."""
+    redistribute_source: str = ""
+    """Where that is said."""
     repository: str | None = None
     """Dataset repository on the Hugging Face hub; None = the shards are paths, globs or URLs."""
     revision: str = Field(default="main", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
@@ -116,6 +122,12 @@ class Task(_Spec):
         spelled = {name.lower(): name for name in METRICS}
         return spelled.get(value.lower(), value) if isinstance(value, str) else value
 
+    @field_validator("redistribute", mode="before")
+    @classmethod
+    def _unquoted(cls, value: Any) -> Any:
+        """YAML takes a bare yes and no for truth values."""
+        return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
+
     @field_validator("prompt")
     @classmethod
     def _some_prompt(cls, value: str | list[str]) -> str | list[str]:
@@ -137,6 +149,8 @@ class Task(_Spec):
             raise ValueError("give train_shards, test_shards or both")
         if self.test_shards and self.metric is None:
             raise ValueError(f"a task with test_shards needs a metric: {', '.join(METRICS)}")
+        if self.redistribute == "attribution" and not self.attribution:
+            raise ValueError("redistribute: attribution needs the text of the attribution")
         if self.metric == "mAP" and self.num_classes is None:
             raise ValueError("the metric mAP needs num_classes")
         if self.repository is not None:

@@ -212,7 +212,7 @@ def _name_after(submission: Submission, run: RunFolder, scratch: Workplace) -> N
         manifest["encoder"] |= {"name": submission.team, "text": submission.encoder}
         write_json(each.manifest, manifest)
     outcome = run_auricle(
-        ["report", str(run.path), "--json"],
+        ["report", str(run.path), "--share", "--json"],
         name="report",
         workplace=scratch,
         bounds=Bounds(math.inf),

@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     """Add this file's commands."""
     app.command("score", rich_help_panel="Read results")(score_command)
     app.command("report", rich_help_panel="Read results")(report_command)
+    app.command("export", rich_help_panel="Read results")(export_command)
     app.command("compare", rich_help_panel="Read results")(compare_command)
 
 
@@ -173,10 +174,19 @@ def _print_metric(report: dict[str, Any], *, table: str | None, as_json: bool) -
     return code
 
 
-def report_command(run: Path = typer.Argument(help="A run folder."), as_json: bool = _JSON) -> None:
-    """Write a run's report.html again, from its stored predictions."""
+def report_command(
+    run: Path = typer.Argument(help="A run folder."),
+    share: bool = typer.Option(
+        False,
+        "--share",
+        help="Leave out audio and references that may not be handed on, and folders' names.",
+    ),
+    as_json: bool = _JSON,
+) -> None:
+    """Write a run's report.html again, from its folder alone; it is the same on any machine."""
     from auricle.data.recall import LockedAudio
-    from auricle.files import data_home
+    from auricle.files import data_home, write_text
+    from auricle.runs.export import page_to_share
     from auricle.runs.folder import RunFolder
     from auricle.runs.report import write_report
     from auricle.runs.report_floor import find_floor
@@ -185,10 +195,37 @@ def report_command(run: Path = typer.Argument(help="A run folder."), as_json: bo
     for each in (*folder.all_further(), folder):
         audio = LockedAudio(each.read_manifest()["test"], home=data_home())
         path = write_report(each, audio=audio, floor=find_floor(each))
+        if share:
+            write_text(path, page_to_share(each).decode())
     if as_json:
         print_json(json.dumps({"report": str(path)}))
     else:
         print(path)
+
+
+def export_command(
+    run: Path = typer.Argument(help="A run folder."),
+    out: Path = typer.Option(..., "--out", help="New folder for what may be handed on."),
+    review: bool = typer.Option(
+        False, "--review", help="For double-blind review: without names of encoder and files."
+    ),
+    as_json: bool = _JSON,
+) -> None:
+    """Write what of a run may be handed on: page, scores and predictions, without checkpoints.
+
+    Audio and references of tasks whose licences do not allow it are left out; whom to name for the
+    others stands on the page and in credits.txt.
+
+    [bold]auricle export runs/smoke/mine-0123456789ab --review --out for-review[/]
+    """
+    from auricle.runs.export import export_run
+    from auricle.runs.folder import RunFolder
+
+    made = export_run(RunFolder.open(run), out, review=review)
+    if as_json:
+        print_json(json.dumps({"export": str(made.path), "report": str(made.report)}))
+    else:
+        print(made.path)
 
 
 def compare_command(

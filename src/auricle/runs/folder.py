@@ -121,6 +121,20 @@ class RunFolder:
         return self.path / "report.html"
 
     @property
+    def excerpts_folder(self) -> Path:
+        """What the page plays."""
+        return self.path / "excerpts"
+
+    def excerpts(self, task: str) -> Path:
+        """Excerpts of a task's clips, as the page plays and draws them."""
+        return self.excerpts_folder / f"{safe_name(task)}.json"
+
+    @property
+    def floor(self) -> Path:
+        """What an encoder that hears nothing scores on the same clips, as the page shows it."""
+        return self.path / "floor.json"
+
+    @property
     def log(self) -> Path:
         """What happened when."""
         return self.path / "log.txt"
@@ -151,12 +165,12 @@ class FurtherFolder(RunFolder):
 
     def __init__(self, run: RunFolder, name: str) -> None:
         super().__init__(run.path / "further" / name)
-        self._run = run
+        self.run = run
 
     @property
     def scores(self) -> Path:
         """Scores of this evaluation."""
-        return self._run.further_scores(self.path.name)
+        return self.run.further_scores(self.path.name)
 
 
 def safe_name(name: str) -> str:

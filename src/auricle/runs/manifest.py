@@ -104,6 +104,7 @@ def _update_tests(folder: RunFolder, stored: dict[str, Any], test: dict[str, Any
         if name not in test or asked_side(facts) != asked_side(test[name]):
             folder.predictions(name).unlink(missing_ok=True)
             folder.evidence(name).unlink(missing_ok=True)
+            folder.excerpts(name).unlink(missing_ok=True)
             shutil.rmtree(folder.prediction_parts(name), ignore_errors=True)
             stored["failures"].pop(name, None)
     stored["test"] = test

@@ -21,8 +21,8 @@ from auricle.metrics.captioning import ROUGE_L
 from auricle.metrics.classification import split_labels
 from auricle.metrics.text import Samples
 from auricle.runs.predictions import Prediction
-from auricle.runs.report_facts import JUDGED_BY_MODELS, TaskFacts
-from auricle.runs.report_media import Excerpt, make_excerpt
+from auricle.runs.report_facts import JUDGED_BY_MODELS, TaskFacts, plain_id
+from auricle.runs.report_media import Excerpt
 from auricle.runs.report_recognition import Piece, difference
 
 NUM_WRONG = 3
@@ -121,15 +121,14 @@ def _at_places(ranked: Sequence[int], count: int) -> list[int]:
 
 
 def make_example(
-    task: TaskFacts, choice: Choice, *, audio: AudioReader, longest_s: float
+    task: TaskFacts, choice: Choice, excerpt: Callable[[str], Excerpt | None]
 ) -> Example:
-    """Everything that the page shows of a clip."""
+    """Everything that the page shows of a clip; ``excerpt`` gives its sound by its id."""
     clip, samples = task.predictions[choice.index], task.samples
     assert samples is not None
     references = list(dict.fromkeys(clip.references))
-    heard = audio(task.name, clip.id)
     return Example(
-        clip=clip.id,
+        clip=plain_id(clip.id),
         verdict=_verdict(task.metric, choice),
         right=choice.value >= 1,
         references=[shorten(text) for text in references[:3]],
@@ -138,7 +137,7 @@ def make_example(
         pieces=_pieces(task.metric, clip, samples, choice.index),
         labels=_labels(task, samples, choice.index),
         duration_s=clip.duration_s,
-        excerpt=None if heard is None else make_excerpt(heard, longest_s),
+        excerpt=excerpt(clip.id),
     )
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ from auricle.runs.predictions import Prediction, read_predictions
 from auricle.runs.rescore import score_run
 
 JUDGED_BY_MODELS = ("FENSE", "DATE")
+_PART = r"[^\s\\/:'\"<>|,;()=](?:[^\\/:'\"<>|,;()=\n]*[^\s\\/:'\"<>|,;()=])?"
+_FOLDERS = re.compile(rf"(?<![\w:/.])(?:~|[A-Za-z]:)?[\\/](?:{_PART}[\\/])+")
 TRACK_NAMES = {"a": "Track A · classification", "b": "Track B · transcription and captions"}
 
 
@@ -56,7 +60,13 @@ class TaskFacts:
     def failure(self) -> str | None:
         """Why the task counts as missing."""
         text = self.entry.get("failure")
-        return None if text is None else str(text)
+        return None if text is None else without_folders(str(text))
+
+    @property
+    def credit(self) -> str | None:
+        """Whom to name for its audio and references."""
+        text = self.facts.get("attribution")
+        return str(text) if text else None
 
     @property
     def counted(self) -> bool:
@@ -194,6 +204,36 @@ def read_losses(path: Path) -> list[tuple[int, float]]:
                 ) from error
             if math.isfinite(loss):
                 found.append((step, loss))
+    return found
+
+
+def without_folders(text: str) -> str:
+    """A text whose absolute paths are their last parts: the rest may name its owner."""
+    return _FOLDERS.sub("", text)
+
+
+def plain_id(name: str, *, parts: int = 2) -> str:
+    """A clip's id or a shard's name; of one outside the task's folder, its last parts alone."""
+    outside = name.startswith(("/", "../", "~"))
+    return "/".join(name.split("/")[-parts:]) if outside else name
+
+
+def file_names(files: Mapping[str, Any]) -> dict[str, Any]:
+    """An encoder's files, without the folder that all of them lie in, with what is said of each.
+
+    Of files that lie here and there only the last part is kept, numbered where that is not enough.
+    """
+    paths = {name: name.replace("\\", "/").split("/") for name in files}
+    columns = zip(*(parts[:-1] for parts in paths.values()), strict=False)
+    shared = len(list(takewhile(lambda column: len({*column}) == 1, columns)))
+    found: dict[str, Any] = {}
+    for name, parts in paths.items():
+        inside = parts[shared:] if shared > 1 else parts[-1:]
+        shown, count = "/".join(inside), 1
+        while shown in found:
+            count += 1
+            shown = f"{'/'.join(inside)} ({count})"
+        found[shown] = files[name]
     return found
 
 

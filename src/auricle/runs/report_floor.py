@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from auricle.files import read_json
+from auricle.files import read_json, sha256_json, write_json
 from auricle.runs.folder import RunFolder
+from auricle.runs.manifest import asked_side
 from auricle.runs.report_facts import number, same_test
 
 FLOOR_ENCODER = "noise"
@@ -34,6 +35,29 @@ def find_floor(folder: RunFolder) -> RunFolder | None:
         if same and is_floor and other.scores.is_file():
             found.append((manifest.get("seed") != mine.get("seed"), path.parent.name, other))
     return min(found, key=lambda item: item[:2])[2] if found else None
+
+
+def kept_floor(folder: RunFolder, floor: RunFolder | None) -> dict[str, float]:
+    """The floor's scores; those of an earlier page where the floor's run is not at hand.
+
+    ``floor.json`` holds them, with a hash of what each task asked.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    manifest = folder.read_manifest()
+    asked = {name: sha256_json(asked_side(facts)) for name, facts in manifest["test"].items()}
+    if found := floor_scores(manifest, floor):
+        kept = {name: {"score": score, "asked": asked[name]} for name, score in found.items()}
+        if not folder.floor.is_file() or read_json(folder.floor) != kept:
+            write_json(folder.floor, kept)
+        return found
+    kept = read_json(folder.floor) if folder.floor.is_file() else {}
+    return {
+        name: score
+        for name, one in kept.items()
+        if one["asked"] == asked.get(name) and (score := number(one["score"])) is not None
+    }
 
 
 def floor_scores(manifest: Mapping[str, Any], floor: RunFolder | None) -> dict[str, float]:

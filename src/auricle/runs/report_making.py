@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from auricle.progress import bytes_text
-from auricle.runs.report_facts import RunFacts, number
+from auricle.runs.report_facts import RunFacts, file_names, number, without_folders
 
 _SHOWN_FILES = 30
 _STAGES = ("make", "fetch", "encode", "train", "answer", "score")
@@ -66,7 +66,8 @@ def _encoder_rows(
     if encoder.get("class_name"):
         yield "class", str(encoder["class_name"])
     if encoder.get("arguments"):
-        yield "arguments", ", ".join(f"{k}={v}" for k, v in encoder["arguments"].items())
+        given = ", ".join(f"{k}={v}" for k, v in encoder["arguments"].items())
+        yield "arguments", without_folders(given)
     if (count := number(encoder.get("num_parameters"))) is not None:
         yield "parameters", f"{count:,.0f}"
     properties = encoder.get("properties") or {}
@@ -83,9 +84,9 @@ def _encoder_rows(
         yield "encode batches", ", ".join(f"{k.removesuffix('_s')} {v}" for k, v in shown.items())
     if encoder.get("content_hash"):
         yield "content hash", str(encoder["content_hash"])
-    files = encoder.get("files") or {}
+    files = file_names(encoder.get("files") or {})
     for name, digest in list(files.items())[:_SHOWN_FILES]:
-        yield "file", f"{_end_of(name)} · {str(digest)[:12]}"
+        yield "file", f"{name} · {str(digest)[:12]}"
     if len(files) > _SHOWN_FILES:
         yield "files", f"and {len(files) - _SHOWN_FILES} more in manifest.json"
     for name, version in (encoder.get("packages") or {}).items():
@@ -95,11 +96,6 @@ def _encoder_rows(
 def _given(text: str) -> str:
     """ENCODER as it was typed, a path by its last part: the rest may name its owner."""
     return text if text.startswith("hf:") else text.rstrip("/\\").replace("\\", "/").split("/")[-1]
-
-
-def _end_of(path: str) -> str:
-    """File and folder: the rest of a path is the machine's and may name its owner."""
-    return "/".join(path.replace("\\", "/").split("/")[-2:])
 
 
 def _recipe_rows(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

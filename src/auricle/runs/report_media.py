@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import struct
 import zlib
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auricle.data.decode import SAMPLE_RATE
+from auricle.errors import DamagedFileError
+from auricle.files import read_json, write_json
 
 LONGEST_EXCERPT_S = 6.0
 SHORTEST_EXCERPT_S = 1.5
@@ -73,6 +79,69 @@ def make_excerpt(samples: NDArray[np.float32], longest_s: float) -> Excerpt | No
         width=ink.shape[1],
         height=ink.shape[0],
     )
+
+
+class KeptExcerpts:
+    """A task's excerpts as a run folder keeps them, so that its page is the same anywhere.
+
+    Args:
+        path: The file: ``{"longest_s", "clips": {clip id: the fields of `Excerpt`}}``.
+        audio: Reads a clip by its id; None where it is not at hand.
+        longest_s: Where excerpts are cut.
+    """
+
+    def __init__(
+        self, path: Path, audio: Callable[[str], NDArray[np.float32] | None], longest_s: float
+    ) -> None:
+        self._path, self._audio, self._longest_s = path, audio, longest_s
+        self._kept: dict[str, Excerpt] = {}
+        self._as_cut = False
+        if path.is_file():
+            value = read_json(path)
+            try:
+                self._kept = {clip: _excerpt(one) for clip, one in value["clips"].items()}
+                self._as_cut = value["longest_s"] == longest_s
+            except (TypeError, KeyError, AttributeError, ValueError) as error:
+                raise DamagedFileError(
+                    f"{path} holds no excerpts ({error!r}): something other than auricle has "
+                    "changed it. Remove it; what the data at hand give is made again."
+                ) from error
+        self._made: dict[str, Excerpt] = {}
+
+    def __call__(self, clip_id: str) -> Excerpt | None:
+        """The excerpt of a clip; one that is kept is made anew if its length is to be another."""
+        kept = self._kept.get(clip_id)
+        if kept is not None and self._as_cut:
+            return kept
+        heard = self._audio(clip_id)
+        made = None if heard is None else make_excerpt(heard, self._longest_s)
+        if made is not None:
+            self._made[clip_id] = made
+        return made or kept
+
+    def keep(self) -> None:
+        """Write what was made, beside what was kept before.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        if self._made:
+            clips = {clip: asdict(one) for clip, one in (self._kept | self._made).items()}
+            write_json(self._path, {"longest_s": self._longest_s, "clips": clips})
+
+
+def _excerpt(value: Mapping[str, Any]) -> Excerpt:
+    one = Excerpt(
+        audio=str(value["audio"]),
+        picture=str(value["picture"]),
+        duration_s=float(value["duration_s"]),
+        width=int(value["width"]),
+        height=int(value["height"]),
+    )
+    for text, kind in ((one.audio, "audio/ogg"), (one.picture, "image/png")):
+        if not re.fullmatch(rf"data:{kind};base64,[A-Za-z0-9+/=]*", text):
+            raise ValueError(f"no {kind} in base64")
+    return one
 
 
 def excerpt_length_s(num_excerpts: int, budget_bytes: int) -> float:
