@@ -177,6 +177,16 @@ def test_a_damaged_test_clip_makes_the_task_incomplete(
     assert result.scores["mean"] is None
 
 
+@pytest.mark.parametrize("version", ["INDEX_VERSION", "DECODER_VERSION"])
+def test_a_run_is_not_continued_on_clips_that_are_read_otherwise(
+    suite: Callable[..., Path], home: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    path = suite()
+    before = measured(path).folder.path
+    monkeypatch.setattr(f"auricle.data.clips.{version}", "another")
+    assert measured(path).folder.path != before
+
+
 def test_clips_that_are_cut_or_made_silent_are_used_and_shown(
     suite: Callable[..., Path], home: Path
 ) -> None:

@@ -18,7 +18,6 @@ from auricle.catalog.recipe import Recipe, apply_settings
 from auricle.catalog.spec import HeldOut, Side, Suite, Task
 from auricle.data.clips import AudioSource, ClipTable
 from auricle.data.mixture import Crop, Mixture, MixturePart
-from auricle.data.shards import data_lock
 from auricle.data.tables import (
     AskedClip,
     check_texts,
@@ -130,7 +129,7 @@ class Data:
                 "prompt": part.task.prompt,
                 "field": part.task.train_field,
                 **self._held_out(),
-                **data_lock(part.table.shards, clips=len(part.table)),
+                **part.table.lock(),
             }
             for part in self.mixture.parts
         }
@@ -160,7 +159,7 @@ class Data:
                 "licence": tasks[name].licence,
                 "redistribute": tasks[name].redistribute,
                 "attribution": tasks[name].attribution,
-                **data_lock(table.shards, clips=len(table)),
+                **table.lock(),
             }
             for name, (table, asked) in self.tests.items()
         }

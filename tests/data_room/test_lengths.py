@@ -367,5 +367,9 @@ def test_the_index_has_what_can_be_decoded_and_counts_what_falls_short(
     ]
     source = AudioSource([table])
     assert [len(source.samples(table.window(j))) for j in range(3)] == [17_016, 17_016, 8_000]
+    assert {name: table.lock()[name] for name in ("index", "decoder")} == {
+        "index": 2,
+        "decoder": "2",
+    }
     part = table.select([2, 0])
     assert (part.flawed(Flaw.SHORTER), part.flawed(Flaw.LONGER)) == ([1], [0])

@@ -10,7 +10,6 @@ import pytest
 from auricle.catalog.spec import Task
 from auricle.data.places import find_shards
 from auricle.data.recall import LockedAudio
-from auricle.data.shards import data_lock
 from auricle.data.tables import open_tables
 from auricle.data.unpack import install
 from auricle.data.write import Sample, write_shard
@@ -24,7 +23,7 @@ MEMBERS = [("a.flac", audio_bytes(tone(300, 0.5))), ("a.json", b'{"label": "low"
 def heard(task: Task, home: Path) -> LockedAudio:
     """The audio of a task's lock, after it was opened as a run opens it."""
     table = open_tables([task], "test", home=home, workers=1, progress=SilentProgress())["t"]
-    return LockedAudio({"t": data_lock(table.shards, clips=len(table))}, home=home)
+    return LockedAudio({"t": table.lock()}, home=home)
 
 
 @pytest.mark.parametrize("packed", [True, False])

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auricle.data.containers import Flaw
-from auricle.data.decode import Heard, hear
-from auricle.data.index import ShardIndex
-from auricle.data.shards import LockedShard
+from auricle.data.decode import DECODER_VERSION, Heard, hear
+from auricle.data.index import INDEX_VERSION, ShardIndex
+from auricle.data.shards import LockedShard, data_lock
 from auricle.errors import DataError
 
 
@@ -75,6 +75,14 @@ class ClipTable:
         if self._chosen is not None:
             return len(self._chosen)
         return self._ends[-1] if self._ends else 0
+
+    def lock(self) -> dict[str, Any]:
+        """What the table resolved to on this machine, for a manifest, and how it is read.
+
+        A run that was begun on other lengths or samples is another run.
+        """
+        read = {"index": INDEX_VERSION, "decoder": DECODER_VERSION}
+        return data_lock(self.shards, clips=len(self)) | read
 
     @property
     def left_out(self) -> int:

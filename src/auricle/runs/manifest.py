@@ -20,6 +20,8 @@ from auricle.files import write_json
 from auricle.runs.folder import RunFolder
 
 SCHEMA_VERSION = 1
+READ = ("index", "decoder")
+"""Versions of what told the clips' lengths and of what decoded them, in a data lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +114,12 @@ def _update_tests(folder: RunFolder, stored: dict[str, Any], test: dict[str, Any
 
 
 def asked_side(facts: Mapping[str, Any]) -> list[Any]:
-    """What decides a task's answers on its test side: prompt, field and clips, by content."""
+    """What decides a task's answers on its test side: prompt, field and clips, by content.
+
+    How the clips were read is part of it: a run is not continued on other lengths or samples.
+    """
     shards = [shard.get("sha256") for shard in facts.get("shards", [])]
-    names = ("prompt", "field", "clips_expected", "held_out")
+    names = ("prompt", "field", "clips_expected", "held_out", *READ)
     return [*(facts.get(name) for name in names), shards]
 
 

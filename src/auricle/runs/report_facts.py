@@ -25,7 +25,7 @@ from auricle.metrics.compute import compute_prepared, prepare
 from auricle.metrics.result import MetricOptions
 from auricle.metrics.text import Samples
 from auricle.runs.folder import RunFolder
-from auricle.runs.manifest import asked_side
+from auricle.runs.manifest import READ, asked_side
 from auricle.runs.predictions import Prediction, read_predictions
 from auricle.runs.rescore import score_run
 
@@ -252,6 +252,7 @@ def same_test(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) ->
     names += ["separator", "num_classes"] if one.get("metric") == MAP else []
     if any(one.get(name) != other.get(name) for name in names):
         return False
+    one, other = ({k: v for k, v in side.items() if k not in READ} for side in (one, other))
     return asked_side(one) == asked_side(other)
 
 
