@@ -316,6 +316,62 @@ def test_what_lies_behind_the_sound_of_a_w64_is_no_sound() -> None:
     assert flaws(data[: len(data) // 2], "wav") == SHORTER
 
 
+def mp4(samples: np.ndarray, *, head_first: bool = False) -> bytes:
+    av = pytest.importorskip("av", reason="the package av is absent")
+    stream = io.BytesIO()
+    options = {"movflags": "frag_keyframe+empty_moov"} if head_first else {}
+    with av.open(stream, "w", format="mp4", options=options) as container:
+        track = container.add_stream("aac", rate=SECOND, layout="mono")
+        frame = av.AudioFrame.from_ndarray(samples[None].astype("f4"), "fltp", "mono")
+        frame.sample_rate = SECOND
+        for packet in [*track.encode(frame), *track.encode(None)]:
+            container.mux(packet)
+    return stream.getvalue()
+
+
+def test_mp4_files_behind_one_another_are_all_heard() -> None:
+    one, two = mp4(tone(440, 1)), mp4(tone(880, 2))
+    lone, both = lengths(one, "m4a"), lengths(one + two, "m4a")
+    # Frames of 1024 samples, and one more at either side for the encoder's delay.
+    assert SECOND <= lone[0] <= SECOND + 3 * 1024
+    assert 3 * SECOND <= both[0] <= 3 * SECOND + 6 * 1024
+    assert both[1] == both[0]
+    assert flaws(one + two, "m4a") == WHOLE
+
+
+def test_a_cut_mp4_is_used_as_far_as_it_goes() -> None:
+    samples = np.random.default_rng(0).normal(0, 0.1, 4 * SECOND)
+    data = mp4(samples, head_first=True)
+    cut = data[: len(data) * 2 // 3]
+    assert flaws(cut, "m4a") == SHORTER
+    count, decoded = lengths(cut, "m4a")
+    assert count == decoded
+    assert 0 < count < 3 * SECOND
+
+
+def test_bare_aac_under_another_suffix_is_not_taken_for_mp3() -> None:
+    av = pytest.importorskip("av", reason="the package av is absent")
+    stream = io.BytesIO()
+    with av.open(stream, "w", format="adts") as container:
+        track = container.add_stream("aac", rate=SECOND, layout="mono")
+        frame = av.AudioFrame.from_ndarray(tone(440, 1)[None], "fltp", "mono")
+        frame.sample_rate = SECOND
+        for packet in [*track.encode(frame), *track.encode(None)]:
+            container.mux(packet)
+    assert lengths(stream.getvalue(), "mp3")[0] >= SECOND
+
+
+def test_a_rate_that_no_recording_has_is_refused() -> None:
+    data = bytearray(wav())
+    data[24:28] = (3).to_bytes(4, "little")
+    with pytest.raises(
+        DataError, match=r"no readable wav audio \(its header says 3 samples a second"
+    ):
+        read_header(bytes(data), "wav")
+    with pytest.raises(DataError, match="its header says 3 samples a second"):
+        decode(bytes(data), "wav")
+
+
 def test_gsm_in_wav_is_decoded() -> None:
     data = packed(tone(440, 1, 8000), "WAV", "GSM610", 8000)
     count, decoded = lengths(data, "wav")

@@ -74,6 +74,23 @@ def audio_parts(data: bytes, suffix: str) -> list[Part]:
     return [Part(data)]
 
 
+def mp4_parts(data: bytes) -> list[Part]:
+    """The recordings of an MP4 file, each of which begins with a box ``ftyp``; others are one."""
+    starts, place, end = [0], 0, len(data)
+    while data[4:8] == b"ftyp" and place + 8 <= end:
+        size = int.from_bytes(data[place : place + 4], "big")
+        if size == 1:
+            size = int.from_bytes(data[place + 8 : place + 16], "big")
+        if not 8 <= size <= end - place:
+            break
+        if place and data[place + 4 : place + 8] == b"ftyp":
+            starts.append(place)
+        place += size
+    if len(starts) == 1:
+        return [Part(data)]
+    return [Part(data[a:b]) for a, b in zip(starts, [*starts[1:], end], strict=True)]
+
+
 # FLAC
 
 

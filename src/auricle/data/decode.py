@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from auricle.data.containers import Flaw, Part, audio_parts
+from auricle.data.containers import Flaw, Part, audio_parts, mp4_parts
 from auricle.errors import DataError
 
 SAMPLE_RATE = 16_000
 AUDIO_SUFFIXES = frozenset(
     {"wav", "flac", "mp3", "ogg", "oga", "opus", "m4a", "mp4", "aac", "aif", "aiff"}
 )
-_NEEDS_AV = frozenset({"m4a", "mp4", "aac"})
+_AV_SUFFIXES = frozenset({"m4a", "mp4", "aac"})
 # Part of every feature key: raise it when the samples that an encoder is given change.
 DECODER_VERSION = "2"
 _AAC_DELAY = 4096
@@ -34,6 +34,8 @@ _AAC_DELAY = 4096
 _BLOCK = 1 << 16
 _MOST = 1 << 31
 """Samples per channel that no header is believed to tell."""
+_LEAST_RATE = 100
+"""Samples a second; less is a damaged header, and would be resampled to more than memory holds."""
 _AUDIBLE = 2.0**-16
 """Half a step of 16-bit audio; what is less is silence."""
 _LOUD = 64.0
@@ -75,9 +77,11 @@ def read_header(data: bytes, suffix: str) -> AudioHeader:
     Raises:
         DataError: The bytes are no audio that can be read.
     """
-    if suffix.lower() in _NEEDS_AV:
-        sound = _decode_av(data)
-        return AudioHeader(sound.samples.shape[0], sound.rate, sound.flaw)
+    if _needs_av(data, suffix):
+        sounds = _decode_av_file(data)
+        rate = sounds[0].rate
+        total = sum(_mono(sound, rate).shape[0] for sound in sounds)
+        return AudioHeader(total, rate, _flaw_of(sounds))
     total, rate, flaw = 0, 0, Flaw.NONE
     for part in audio_parts(data, suffix):
         try:
@@ -116,7 +120,7 @@ def hear(data: bytes, suffix: str, *, first: int = 0, count: int | None = None) 
     Raises:
         DataError: The bytes cannot be decoded, hold no samples or hold values that are not finite.
     """
-    sounds = [_decode_av(data)] if suffix.lower() in _NEEDS_AV else _decode_file(data, suffix)
+    sounds = _decode_av_file(data) if _needs_av(data, suffix) else _decode_file(data, suffix)
     if not any(sound.samples.shape[0] for sound in sounds):
         raise DataError(f"the {suffix} audio holds no samples")
     rate = sounds[0].rate
@@ -135,8 +139,12 @@ def hear(data: bytes, suffix: str, *, first: int = 0, count: int | None = None) 
         window = _resample(window, rate, SAMPLE_RATE)
         if window.shape[0] == 0:
             raise DataError(f"the {suffix} audio is shorter than one sample at 16 kHz")
-    flaw = next((sound.flaw for sound in sounds if sound.flaw), Flaw.NONE)
-    return Heard(np.ascontiguousarray(window, dtype=np.float32), flaw, silenced)
+    samples = np.ascontiguousarray(window, dtype=np.float32)
+    return Heard(samples, _flaw_of(sounds), silenced)
+
+
+def _flaw_of(sounds: Sequence[_Sound]) -> Flaw:
+    return next((sound.flaw for sound in sounds if sound.flaw), Flaw.NONE)
 
 
 def _mono(sound: _Sound, rate: int) -> NDArray[np.float32]:
@@ -172,13 +180,19 @@ def _length(part: Part) -> tuple[int, int, Flaw]:
 
     try:
         with soundfile.SoundFile(io.BytesIO(part.data)) as file:
-            count, rate = int(file.frames), int(file.samplerate)
+            count, rate = int(file.frames), _rate_of(file.samplerate)
     except (soundfile.SoundFileError, RuntimeError, OSError) as error:
         raise DataError(_reason(error)) from error
     if not part.told or count > _MOST:
         sound = _decode_part(part)
         return sound.samples.shape[0], sound.rate, sound.flaw
     return (count if part.most is None else min(count, part.most)), rate, part.flaw
+
+
+def _rate_of(rate: int) -> int:
+    if rate < _LEAST_RATE:
+        raise DataError(f"its header says {rate} samples a second")
+    return int(rate)
 
 
 def _decode_file(data: bytes, suffix: str) -> list[_Sound]:
@@ -201,7 +215,7 @@ def _decode_part(part: Part) -> _Sound:
     flaw, samples = part.flaw, None
     try:
         with soundfile.SoundFile(io.BytesIO(part.data)) as file:
-            rate, told = int(file.samplerate), int(file.frames)
+            rate, told = _rate_of(file.samplerate), int(file.frames)
             if part.told and told <= _MOST:
                 try:
                     samples = file.read(told, dtype="float32", always_2d=True)
@@ -247,7 +261,26 @@ def _decode_blocks(data: bytes) -> NDArray[np.float32]:
     return samples
 
 
-def _decode_av(data: bytes) -> _Sound:
+def _needs_av(data: bytes, suffix: str) -> bool:
+    """Whether libsndfile cannot read it: MP4 and bare AAC, by suffix or by their first bytes."""
+    bare = len(data) > 2 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0
+    return suffix.lower() in _AV_SUFFIXES or data[4:8] == b"ftyp" or bare
+
+
+def _decode_av_file(data: bytes) -> list[_Sound]:
+    sounds: list[_Sound] = []
+    for part in mp4_parts(data):
+        try:
+            sounds.append(_decode_av(part))
+        except DataError:
+            if not sounds:
+                raise
+            sounds[-1] = _Sound(sounds[-1].samples, sounds[-1].rate, Flaw.SHORTER)
+            break
+    return sounds
+
+
+def _decode_av(part: Part) -> _Sound:
     try:
         import av
     except ImportError as error:
@@ -255,21 +288,28 @@ def _decode_av(data: bytes) -> _Sound:
             "m4a and AAC audio needs the package av: pip install 'auricle[m4a]'"
         ) from error
     blocks: list[NDArray[Any]] = []
+    damaged = False
     try:
-        with av.open(io.BytesIO(data)) as container:
+        with av.open(io.BytesIO(part.data)) as container:
             stream = container.streams.audio[0]
             rate = int(stream.rate)
             said = float(stream.duration * stream.time_base) if stream.duration else 0.0
             resampler = av.AudioResampler(format="fltp", rate=rate)
-            for frame in [*container.decode(stream), None]:
-                blocks.extend(block.to_ndarray() for block in resampler.resample(frame))
+            try:
+                for frame in container.decode(stream):
+                    blocks.extend(block.to_ndarray() for block in resampler.resample(frame))
+            except av.FFmpegError:
+                if not blocks:
+                    raise
+                damaged = True  # what was decoded before is used
+            blocks.extend(block.to_ndarray() for block in resampler.resample(None))
     except (av.FFmpegError, IndexError, ValueError) as error:
         raise DataError(f"no decodable m4a audio ({_reason(error)})") from error
     if not blocks:
         return _Sound(np.zeros((0, 1), np.float32), rate, Flaw.NONE)
     samples = np.concatenate(blocks, axis=1).T.astype(np.float32)
-    short = samples.shape[0] < said * rate - _AAC_DELAY
-    return _Sound(samples, rate, Flaw.SHORTER if short else Flaw.NONE)
+    short = damaged or samples.shape[0] < said * rate - _AAC_DELAY
+    return _Sound(samples, rate, Flaw.SHORTER if short else part.flaw)
 
 
 def _reason(error: Exception) -> str:

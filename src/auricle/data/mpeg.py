@@ -35,6 +35,8 @@ _SIDES = (32, 17, 9)
 """Bytes of a layer III frame's side information."""
 _DECODER_DELAY = 529
 """Samples by which the usual decoders lag behind, and which they drop if there is an Info frame."""
+_LEAST_SHARE = 0.1
+"""Of a file that frames must fill."""
 _IN_A_ROW = 3
 """Frames that must follow one another before something is taken for MPEG audio."""
 
@@ -75,6 +77,9 @@ def mpeg_parts(data: bytes) -> list[MpegPart]:
         data: The file.
     """
     recordings = _walk(data)
+    found = sum(stop - start for one in recordings for start, stop in one.pieces)
+    if found < (len(data) - skip_tags(data, 0)) * _LEAST_SHARE:
+        return []  # bytes of something else that happen to look like frames
     return [_part(data, one, alone=len(recordings) == 1) for one in recordings]
 
 
