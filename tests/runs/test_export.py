@@ -174,8 +174,12 @@ def test_an_export_is_a_run_folder_and_takes_a_new_one(run: RunFolder, tmp_path:
     out = tmp_path / "out"
     assert execute(["export", str(run.path), "--out", str(out), "--review"]) == 0
     before = (out / "report.html").read_bytes()
+    assert b"left out: they may not be handed on" in before
     assert execute(["report", str(out)]) == 0
     assert (out / "report.html").read_bytes() == before
+    scores = (out / "scores.json").read_bytes()
+    assert execute(["score", str(out)]) == 0
+    assert json.loads((out / "scores.json").read_text()) == json.loads(scores)
     with pytest.raises(OutputError, match="exists; an export gets a new folder"):
         export_run(run, out)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".tmp")] == []

@@ -63,6 +63,11 @@ class TaskFacts:
         return None if text is None else without_folders(str(text))
 
     @property
+    def left_out(self) -> bool:
+        """Whether its audio and references were left out when the run was handed on."""
+        return bool(self.predictions) and not any(p.references for p in self.predictions)
+
+    @property
     def credit(self) -> str | None:
         """Whom to name for its audio and references."""
         text = self.facts.get("attribution")

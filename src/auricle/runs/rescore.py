@@ -37,13 +37,16 @@ def score_run(folder: RunFolder, *, models: MetricOptions | None = None) -> dict
     Returns:
         The content of ``scores.json``. A task without predictions, or with fewer than it has test
         clips, is there with its reason in ``failure``; it counts as missing, never as zero (law 7).
+        One whose references were left out when the run was handed on keeps its stored score.
 
     Raises:
         ScoringError: A file of predictions cannot be read.
     """
     manifest = folder.read_manifest()
+    known = (folder.read_scores() or {}).get("tasks", {})
     tasks = {
-        name: _score_one(folder, name, facts, manifest["failures"].get(name), models)
+        name: _handed_on(folder, name, known.get(name))
+        or _score_one(folder, name, facts, manifest["failures"].get(name), models)
         for name, facts in manifest["test"].items()
     }
     tracks = {name: facts["track"] for name, facts in manifest["test"].items()}
@@ -100,6 +103,12 @@ def metric_options(
         separator=facts["separator"],
         evidence=evidence_from_json(read_json(path)) if path.is_file() else None,
     )
+
+
+def _handed_on(folder: RunFolder, name: str, known: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The stored score of a task whose references were left out when the run was handed on."""
+    clips = answered_clips(folder, name) if known is not None else []
+    return known if clips and not any(clip.references for clip in clips) else None
 
 
 def _score_one(
