@@ -11,6 +11,7 @@ A further Info frame, or another sampling rate, begins a further recording in th
 from __future__ import annotations
 
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 _RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
@@ -76,7 +77,9 @@ def mpeg_parts(data: bytes) -> list[MpegPart]:
     Args:
         data: The file.
     """
-    recordings = _walk(data)
+    recordings = _walk(data, frozenset())
+    if not _as_told(data, recordings):
+        recordings = _walk(data, _maybe_info_frames(data))
     found = sum(stop - start for one in recordings for start, stop in one.pieces)
     if found < (len(data) - skip_tags(data, 0)) * _LEAST_SHARE:
         return []  # bytes of something else that happen to look like frames
@@ -107,9 +110,17 @@ def _frame_sizes() -> dict[int, int]:
 _SIZES = _frame_sizes()
 
 
-def _walk(data: bytes) -> list[_Recording]:
+def _as_told(data: bytes, recordings: list[_Recording]) -> bool:
+    """Whether there is one recording, of as many frames as its first one tells."""
+    if len(recordings) != 1 or len(recordings[0].pieces) != 1:
+        return False
+    info = _info(data, recordings[0].pieces[0][0])
+    return info is not None and info.frames == recordings[0].frames - 1
+
+
+def _walk(data: bytes, marked: Collection[int]) -> list[_Recording]:
+    """Read every frame's header; ``marked`` are bytes where an Info frame may begin."""
     recordings: list[_Recording] = []
-    marked = _maybe_info_frames(data)
     end = len(data)
     found = _next_frames(data, 0, None)
     while found is not None:
@@ -117,9 +128,13 @@ def _walk(data: bytes) -> list[_Recording]:
         if not recordings or recordings[-1].kind != kind:
             recordings.append(_Recording(kind))
         now, first, size = recordings[-1], position, 0
-        while position + 4 <= end and data[position] == 0xFF:
-            key = (data[position + 1] << 8 | data[position + 2]) & _SIZED
-            if key & _KIND != kind or (step := sizes.get(key)) is None:
+        steps: dict[bytes, int] = {}  # by the first bytes of a header, of which there are few
+        while position < end:
+            head = data[position : position + 3]
+            step = steps.get(head)
+            if step is None:
+                step = steps[head] = _step(head, kind, sizes)
+            if not step:
                 break
             if position in marked and now.frames and _info(data, position) is not None:
                 now.pieces.append((first, position))
@@ -137,6 +152,14 @@ def _walk(data: bytes) -> list[_Recording]:
             position, now.frames = position - size, now.frames - 1
         now.pieces.append((first, position))
     return [one for one in recordings if one.frames]
+
+
+def _step(head: bytes, kind: int, sizes: dict[int, int]) -> int:
+    """Bytes from a frame to the next one; 0 where these bytes begin no frame of a kind."""
+    if len(head) < 3 or head[0] != 0xFF:
+        return 0
+    key = (head[1] << 8 | head[2]) & _SIZED
+    return sizes.get(key, 0) if key & _KIND == kind else 0
 
 
 def _next_frames(
