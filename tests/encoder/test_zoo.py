@@ -14,6 +14,7 @@ BOTH = {"padding_invariant", "batch_invariant"}
 
 # Which of the optional properties a good encoder is found to lack.
 GOOD: dict[str, set[str]] = {
+    "good_always_30_s": set(),
     "good_arguments": set(),
     "good_autocast": set(),
     "good_batch_statistics": BOTH,
@@ -21,20 +22,29 @@ GOOD: dict[str, set[str]] = {
     "good_chunks": set(),
     "good_convolution": {"padding_invariant"},
     "good_counts_calls": set(),
+    "good_deaf_after_10_s": set(),
+    "good_deaf_at_the_start": set(),
     "good_double": set(),
+    "good_global": set(),
     "good_half": set(),
+    "good_half_deaf": set(),
     "good_holes": set(),
     "good_imports_others": set(),
     "good_int_mask": set(),
     "good_learned": set(),
     "good_list": set(),
+    "good_loud": set(),
     "good_mask_of_ones": {"padding_invariant"},
     "good_no_mask": {"padding_invariant"},
+    "good_normalises_and_is_deaf": set(),
     "good_numpy": set(),
     "good_one_argument": {"padding_invariant"},
     "good_prints": set(),
     "good_ragged": set(),
+    "good_recurrent": set(),
     "good_resampler": set(),
+    "good_stretched": set(),
+    "good_voice_only": set(),
 }
 
 # The required checks that fail, and a piece of what they say.
@@ -45,6 +55,7 @@ BAD: dict[str, tuple[set[str], str]] = {
         {"several_clips", "padding", "training_batch"},
         r"one window at a time, please",
     ),
+    "bad_constant": ({"hearing"}, r"Nothing of the features changes .* All features are 0.25\."),
     "bad_constructor": ({"load"}, r"missing a required argument: 'weights'"),
     "bad_counter": ({"state"}, r"depend on what was encoded before"),
     "bad_crash": ({"one_clip", "several_clips", "shortest_clip"}, r"I never work"),
@@ -72,6 +83,7 @@ BAD: dict[str, tuple[set[str], str]] = {
     "bad_no_module": ({"load"}, r"an encoder is a torch.nn.Module"),
     "bad_no_width": ({"output_dim"}, r"output_dim is missing"),
     "bad_own_random": ({"determinism"}, r"generator of its own"),
+    "bad_positions": ({"hearing"}, r"exchanged at 20 places.* is it used in forward\?$"),
     "bad_running_mean": ({"state"}, r"running means"),
     "bad_segfault": ({"several_clips", "padding", "training_batch"}, r"SIGSEGV"),
     "bad_short_crash": ({"shortest_clip"}, r"the audio is too short"),
@@ -87,6 +99,32 @@ BAD: dict[str, tuple[set[str], str]] = {
     "bad_width": ({"dimensions"}, r"Set self.output_dim = 4"),
     "bad_writes_weights": ({"frozen"}, r"1 of 1 parameters changed"),
     "bad_zero_mask": ({"mask_meaning"}, r"keeps no frame"),
+    "bad_zeros": ({"hearing"}, r"All features are zero\."),
+}
+
+
+RATES = {"good_always_30_s": 75, "good_half_deaf": 12.5, "good_resampler": 3.2} | {
+    "good_normalises_and_is_deaf": 12.5,
+    "good_stretched": 50,
+}
+"""Frames a second; of 32 frames for every window, none is gained by a longer one: those of 10 s
+count. All others have 25."""
+_HALF = "nothing answers to 4.9-10 s of 10 s; is the hop 640 or 1280?"
+# How frames answer, what is said of parts that are not heard, a piece of the note.
+HEARING = {
+    "good_always_30_s": ("local", "", "750 for 0.1 s, 750 for 10 s"),
+    "good_deaf_after_10_s": ("local", "nothing answers to 10-30 s of 30 s", ""),
+    "good_deaf_at_the_start": ("local", "nothing answers to 0-1 s of 10 s", ""),
+    "good_global": ("global", "", "all frames move alike"),
+    "good_half_deaf": ("local", _HALF, ""),
+    "good_normalises_and_is_deaf": ("local", _HALF, ""),
+    "good_resampler": ("global", "", "32 for 0.1 s, 32 for 10 s"),
+    "good_stretched": (
+        "local",
+        "its frames answer at 0.5 times the place of what was changed in 10 s; "
+        "is the hop 640 or 320?",
+        "",
+    ),
 }
 
 
@@ -94,7 +132,9 @@ def check(name: str, time_limit_s: float) -> CheckReport:
     started = time.monotonic()
     report = check_encoder(parse_encoder(str(ZOO / f"{name}.py")), time_limit_s=time_limit_s)
     assert time.monotonic() - started < time_limit_s + 0.5
-    assert [c.name for c in report.checks if c.required] == list(REQUIRED)
+    # deaf to everything is a failed check; deaf in part or not reached is none
+    deaf = [c.name for c in report.checks if c.name == "hearing" and c.required]
+    assert [c.name for c in report.checks if c.required] == [*REQUIRED, *deaf]
     return report
 
 
@@ -116,7 +156,15 @@ def test_a_good_encoder_passes(name: str) -> None:
     lacking = {c.name for c in report.checks if c.name in BOTH and c.passed is False}
     assert lacking == GOOD[name]
     # 32 frames for every window: no frame is gained by a longer one, so those of 10 s count.
-    assert report.frame_rate_hz == (3.2 if name == "good_resampler" else 25)
+    assert report.frame_rate_hz == RATES.get(name, 25)
+    hearing = next(c for c in report.checks if c.name == "hearing")
+    response, remark, note = HEARING.get(name, ("local", "", ""))
+    lengths = report.properties["hearing"]["lengths"]
+    assert {one["response"] for one in lengths} == {response}
+    assert sorted(one["length_s"] for one in lengths) == [2, 10, 30, 120]
+    assert report.remark == report.properties["hearing"]["remark"] == remark
+    assert hearing.passed is not bool(remark)
+    assert note in hearing.message
 
 
 @pytest.mark.slow

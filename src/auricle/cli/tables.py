@@ -146,8 +146,13 @@ def print_check(report: CheckReport) -> None:
     ]
     shown = [f"{name}: {form.format(value)}" for name, value, form in facts if value is not None]
     console.print("   ".join(shown))
-    verdict = "This encoder keeps the contract." if report.passed else "This encoder does not pass."
-    console.print(verdict, style="green" if report.passed else "bold red")
+    if report.passed and report.remark:
+        verdict, style = f"This encoder keeps the contract, but {report.remark}", "yellow"
+    elif report.passed:
+        verdict, style = "This encoder keeps the contract.", "green"
+    else:
+        verdict, style = "This encoder does not pass.", "bold red"
+    console.print(verdict, style=style)
 
 
 def print_comparison(found: dict[str, Any]) -> None:

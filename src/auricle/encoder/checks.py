@@ -9,7 +9,7 @@ does; what was not reached has no verdict.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from auricle.encoder.behaviour import (
 )
 from auricle.encoder.contract import SAMPLE_RATE
 from auricle.encoder.examination import TOO_LATE, Examination
+from auricle.encoder.hearing import LENGTHS_S, SHORT_S, Audio, Frames, Hearing, Listener, remark_on
 from auricle.encoder.load import EncoderSpec
 from auricle.encoder.properties import TOLERANCE, Properties, measure_properties
 from auricle.encoder.rules import RULES
@@ -48,7 +49,7 @@ REQUIRED = (
     *("determinism", "state", "eval_mode", "frozen"),
 )
 MEMORY = ("memory_training_batch", "memory_longest_clip")
-OPTIONAL = ("padding_invariant", "batch_invariant", "speed", *MEMORY)
+OPTIONAL = ("hearing", "padding_invariant", "batch_invariant", "speed", *MEMORY)
 _BEFORE = {
     "speed": ("training_batch",),
     "memory_training_batch": ("training_batch",),
@@ -80,6 +81,8 @@ class CheckReport:
     output_dim: int | None
     realtime_factor: float | None
     peak_memory_bytes: int | None
+    remark: str = ""
+    """What an encoder that keeps the contract does not hear; empty where it hears all."""
 
     def to_json(self) -> dict[str, Any]:
         """The report as ``auricle check --json`` prints it."""
@@ -125,12 +128,19 @@ class _Checkup:
     """The order of the checks, and what they find beside verdicts."""
 
     def __init__(self, examination: Examination, device: str) -> None:
-        self._exam = examination
+        self._exam = exam = examination
         self._on_gpu = device.startswith("cuda")
         self._properties: Properties | None = None
         self._realtime_factor: float | None = None
         self._peak_bytes: int | None = None
         self._sums: Sums = ([], [])
+        self._heard: dict[float, Hearing] = {}
+        self._frames_of_short: int | None = None
+        self._listening_ends_s = 0.0
+        self._listener = Listener(
+            self._frames_for_hearing,
+            lambda: not exam.gave_up and exam.left_s > self._listening_ends_s,
+        )
 
     def run(self, progress: Progress) -> None:
         steps: list[tuple[str, Callable[[], None]]] = [
@@ -139,7 +149,10 @@ class _Checkup:
             ("determinism", partial(check_repeatability, self._exam)),
             ("frozen", self._check_frozen),
             ("properties", self._measure),
+            # The commonest length first, within a third of the time; the others when all is done.
+            ("hearing", partial(self._listen, LENGTHS_S[:1], 2 / 3)),
             *((name, partial(self._heavy, name)) for name in HEAVY),
+            ("hearing", partial(self._listen, LENGTHS_S[1:], 0.0)),
         ]
         with progress.stage("checking the encoder", len(steps) + 1, "checks") as stage:
             stage.note("load")
@@ -151,6 +164,7 @@ class _Checkup:
                 step()
                 stage.advance()
         judge_standing_rules(self._exam)
+        self._judge_hearing()
 
     def report(self) -> CheckReport:
         checks = tuple(self._verdict(name) for name in (*REQUIRED, *OPTIONAL))
@@ -165,16 +179,23 @@ class _Checkup:
                 "padding_difference": properties.padding_difference if properties else None,
                 "batch_difference": properties.batch_difference if properties else None,
                 "dtype": next(iter(self._exam.dtypes), None),
+                "hearing": self._hearing_json(),
             },
             frame_rate_hz=properties.frame_rate_hz if properties else None,
             output_dim=self._exam.process.output_dim or None,
             realtime_factor=self._realtime_factor,
             peak_memory_bytes=self._peak_bytes,
+            remark=self._remark(),
         )
 
     def _verdict(self, name: str) -> Check:
         finding = self._exam.finding(name)
         required = name in REQUIRED or (self._on_gpu and name in MEMORY)
+        if name == "hearing":
+            # Deaf to all is no encoder; deaf in part is legal, and so is what was not reached.
+            required = bool(finding.problems)
+            if self._remark() and not finding.problems:
+                return Check(name, False, _sentence(self._remark()), required)
         if finding.problems:
             return Check(name, False, "\n".join(finding.problems), required, finding.quoted)
         if finding.reached:
@@ -203,6 +224,11 @@ class _Checkup:
         names = ("padding_invariant", "batch_invariant")
         if exam.gave_up or (not exam.process.is_running and not exam.restart()):
             return
+        varying = next((name for name in ("determinism", "state") if self._failed(name)), None)
+        if varying is not None:
+            for name in names:
+                exam.misses(name, f"Not examined, because {varying} failed.")
+            return
         try:
             self._properties = measure_properties(exam)
         except EncoderError as error:
@@ -223,6 +249,89 @@ class _Checkup:
                 exam.passes(name, f"Yes: {seen}.")
             else:
                 exam.fails(name, f"No: {seen}, at most {TOLERANCE:g} is expected. {hints}")
+
+    def _frames_for_hearing(self, label: str, window: Audio) -> Frames | None:
+        outcome = self._exam.try_batch("hearing", {label: window})
+        frames = outcome.frames if outcome is not None else None
+        return frames[0] if frames else None
+
+    def _listen(self, lengths_s: Sequence[float], left: float) -> None:
+        """Examine what is heard of windows of some lengths.
+
+        Args:
+            lengths_s: Seconds.
+            left: Share of the time left now that must be left afterwards.
+        """
+        exam = self._exam
+        before = (*SITUATIONS, *HEAVY, *RULES, "determinism")
+        failed = next((name for name in before if self._failed(name)), None)
+        if failed is not None or exam.gave_up:
+            why = f"Not examined, because {failed} failed." if failed else exam.gave_up
+            exam.misses("hearing", why)
+            return
+        self._listening_ends_s = exam.left_s * left
+        for length_s in lengths_s:
+            found = self._listener.hear(length_s)
+            if found is not None:
+                self._heard[length_s] = found
+        if self._frames_of_short is None:
+            self._frames_of_short = self._listener.frames_of(SHORT_S)
+
+    def _failed(self, name: str) -> bool:
+        return bool(self._exam.finding(name).problems)
+
+    def _judge_hearing(self) -> None:
+        exam, found = self._exam, list(self._heard.values())
+        if not found or exam.finding("hearing").problems:
+            return
+        if all(one.response == "none" for one in found):
+            exam.fails(
+                "hearing",
+                "Nothing of the features changes when the audio does: parts of "
+                f"{_seconds(found)} were exchanged at {found[0].places} places, with three sounds "
+                "at three levels. Features that follow the audio are expected; is it used in "
+                f"forward?{self._listener.sameness()}",
+            )
+            return
+        note = f"All of {_seconds(found)} is heard"
+        is_local = any(one.response == "local" for one in found)
+        note += ", each part where it lies." if is_local else "; all frames move alike."
+        left_out = [f"{one:g} s" for one in LENGTHS_S if one not in self._heard]
+        if left_out:
+            note += f" Not measured within the time limit: {', '.join(left_out)}."
+        note += self._note_on_frames()
+        exam.finding("hearing").note = note
+
+    def _note_on_frames(self) -> str:
+        """What an encoder costs that gives short windows as many frames as long ones."""
+        longest = self._heard.get(LENGTHS_S[0])
+        short = self._frames_of_short
+        if longest is None or short is None:
+            return ""
+        expected = longest.frames * SHORT_S / longest.length_s
+        if short <= 3 + 5 * expected:
+            return ""
+        return (
+            f" The number of frames does not follow the length: {short:,} for {SHORT_S:g} s, "
+            f"{longest.frames:,} for {longest.length_s:g} s. Every clip, however short, takes so "
+            "many positions of the decoder, in training and in answering. Return a mask that "
+            "keeps a window's own frames."
+        )
+
+    def _remark(self) -> str:
+        if self._failed("hearing"):
+            return ""
+        return remark_on(list(self._heard.values()))
+
+    def _hearing_json(self) -> dict[str, Any] | None:
+        if not self._heard:
+            return None
+        return {
+            "lengths": [one.to_json() for one in self._heard.values()],
+            "frames_of_short": self._frames_of_short,
+            "not_measured_s": [one for one in LENGTHS_S if one not in self._heard],
+            "remark": self._remark(),
+        }
 
     def _heavy(self, name: str) -> None:
         windows = windows_of(name)
@@ -255,3 +364,12 @@ class _Checkup:
             self._peak_bytes = max(self._peak_bytes or 0, growth)
             estimate = f"No GPU here, so no verdict; on the CPU it took {growth / 1e9:.2f} GB."
             self._exam.misses(name, estimate)
+
+
+def _seconds(found: Sequence[Hearing]) -> str:
+    lengths = [f"{one.length_s:g}" for one in found]
+    return f"{' and '.join(filter(None, (', '.join(lengths[:-1]), lengths[-1])))} s"
+
+
+def _sentence(clause: str) -> str:
+    return f"{clause[0].upper()}{clause[1:]}{'' if clause.endswith('?') else '.'}"

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from auricle.encoder.contract import SAMPLE_RATE, Encoded
 from auricle.encoder.host import probe_audio
+from auricle.errors import EncoderContractError
 
 TOLERANCE = 1e-3
+_RANDOM = 0.1  # features that differ so much from call to call are of chance
 # Odd numbers of samples, because padding errors hide where a length is a multiple of the hop.
 _SHORT, _MIDDLE, _LONG, _LONGEST = 5_937, 30_411, 4 * SAMPLE_RATE, 10 * SAMPLE_RATE
 
@@ -63,12 +65,20 @@ def measure_properties(process: Encoder) -> Properties:
 
     Raises:
         EncoderError: The encoder failed on one of them.
+        EncoderContractError: Its features are random.
     """
     short, middle, long, longest, other = (
         probe_audio(place, length)
         for place, length in enumerate((_SHORT, _MIDDLE, _LONG, _LONGEST, _MIDDLE), start=1)
     )
     alone = [_encode(process, [window])[0] for window in (short, middle, long, longest, other)]
+    again = difference_of([alone[1]], _encode(process, [middle]))
+    if again is None or again > _RANDOM:
+        seen = "another number of frames" if again is None else f"up to {again:.2g} times the RMS"
+        raise EncoderContractError(
+            f"The encoder gave the same window twice other features ({seen} apart); the same are "
+            "expected, and its scores would be of chance. 'auricle check' looks for the cause."
+        )
     padding = difference_of(alone[:3], _encode(process, [short, middle, long]))
     batch = difference_of([alone[1], alone[4]], _encode(process, [middle, other]))
     return Properties(
