@@ -39,7 +39,7 @@ def main() -> None:
         for seed in range(1, arguments.seeds + 1):
             result = run(encoder, arguments.suite, options=RunOptions(seed=seed, out=arguments.out))
             entries.append(result.scores["tasks"])
-            stages = result.folder.read_manifest()["stages_s"]
+            stages = result.folder.read_manifest().stages_s
             print(f"{encoder} seed {seed}: {result.scores['mean']:.4f}  {stages}", flush=True)
         tasks[encoder] = {
             name: combined([e[name] for e in entries]) | {"chance": entries[0][name]["chance"]}

@@ -47,7 +47,7 @@ def train(arguments: argparse.Namespace) -> None:
         seed=1, out=arguments.out, settings=(f"train.steps={arguments.steps}",), workers=1
     )
     result = run(arguments.encoder, arguments.suite, options=options)
-    taken = result.folder.read_manifest()["stages_s"]["train"]
+    taken = result.folder.read_manifest().stages_s["train"]
     print(json.dumps({"train_s": taken, "losses": result.folder.losses.read_text()}))
 
 

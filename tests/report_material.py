@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from auricle.files import write_json, write_text
+from auricle.files import read_json, write_json, write_text
 from auricle.runs.folder import RunFolder
 from auricle.runs.predictions import Prediction, write_predictions
 from auricle.runs.rescore import score_run
@@ -145,7 +145,7 @@ def _poison(folder: RunFolder, tasks: Sequence[str]) -> None:
             value["id"] += HOSTILE
             value["references"] = [text + HOSTILE for text in value["references"]]
         path.write_text("".join(json.dumps(v) + "\n" for v in values), encoding="utf-8")
-    manifest = folder.read_manifest()
+    manifest = read_json(folder.manifest)
     manifest["notes"] = [HOSTILE]
     manifest["encoder"]["arguments"] = {"name": HOSTILE}
     for facts in manifest["test"].values():

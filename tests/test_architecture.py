@@ -16,12 +16,13 @@ import auricle
 SOURCE = Path(auricle.__file__).parent
 FILES = sorted(p for p in SOURCE.rglob("*.py") if "template" not in p.relative_to(SOURCE).parts)
 
-EVERYONE = {"errors", "files", "seeding", "progress"}
+EVERYONE = {"errors", "files", "seeding", "progress", "records"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "files": {"errors"},
     "seeding": {"errors"},
     "progress": {"errors"},
+    "records": {"errors", "files"},
     "catalog": set(),
     "data": {"catalog"},
     "synth": {"catalog", "data"},

@@ -161,7 +161,7 @@ def test_a_damaged_training_clip_is_replaced_and_shown(
 ) -> None:
     result = measured(suite(train={3: damage, 4: damage}))
     assert result.scores["tasks"]["pitch"]["failure"] is None
-    (note,) = result.folder.read_manifest()["notes"]
+    (note,) = result.folder.read_manifest().notes
     assert "2 training clips cannot be decoded" in note
 
 
@@ -193,7 +193,7 @@ def test_clips_that_are_cut_or_made_silent_are_used_and_shown(
     path = suite(train={3: "cut", 4: "opposite"}, test={5: "cut", 6: "opposite", 7: "opposite"})
     progress = Warnings()
     check_data(str(path), progress=progress)
-    noted = measured(path).folder.read_manifest()["notes"]
+    noted = measured(path).folder.read_manifest().notes
     silenced = "made silent by the mean of their channels or the division by their peak"
     shorter = "shorter than their headers say and are used as far as they go"
     assert progress.said == [
@@ -207,7 +207,7 @@ def test_clips_that_are_cut_or_made_silent_are_used_and_shown(
         f"training: 1 clips are {silenced} (train/k04).",
         f"pitch: 2 clips are {silenced} (test/t06, test/t07).",
     ]
-    again = measured(path, seed=7).folder.read_manifest()["notes"]
+    again = measured(path, seed=7).folder.read_manifest().notes
     assert again == noted  # features that are found stored tell of their audio too
 
 
@@ -246,9 +246,9 @@ def test_held_out_clips_are_asked_and_an_official_kind_of_run_draws_all(
     held = measured(path)
     manifest = held.folder.read_manifest()
     assert held.folder.path != whole.folder.path
-    assert (manifest["mode"], manifest["official"]) == ("custom", False)
-    assert manifest["mixture"]["pitch"]["clips"] == 18
-    assert whole.folder.read_manifest()["mixture"]["pitch"]["clips"] == 24
+    assert (manifest.mode, manifest.official) == ("custom", False)
+    assert manifest.mixture["pitch"].clips == 18
+    assert whole.folder.read_manifest().mixture["pitch"].clips == 24
     task = held.scores["tasks"]["pitch"]
     assert (task["clips_scored"], task["clips_expected"], task["failure"]) == (6, 6, None)
     lines = held.folder.predictions("pitch").read_text().splitlines()
@@ -267,7 +267,7 @@ def test_a_run_records_the_batches_that_did_not_fit_and_makes_the_same_parts_aga
         folder = run(str(tmp_path / "cramped.py"), str(path), options=options).folder
         shutil.rmtree(folder.path / "predictions")
         files = {p.name: p.read_bytes() for p in home.glob("features/*/*/*/*.bin")}
-        return folder.read_manifest()["batches"]["splits"], files
+        return folder.read_manifest().batches.splits, files
 
     splits, files = state()
     assert sorted(splits.values()) == [[2, 3, 2, 3], [3] * 8]

@@ -111,7 +111,7 @@ def test_clips_beyond_the_decoders_positions_are_noted(tmp_path: Path, home: Pat
     few = (*TINY, "decoder_config.max_position_embeddings=64")
     options = RunOptions(out=tmp_path / "runs", settings=few)
     result = run("logmel", str(suite(tmp_path)), options=options)
-    (note,) = result.folder.read_manifest()["notes"]
+    (note,) = result.folder.read_manifest().notes
     assert "mine: 1 of 3 test clips take more positions" in note
     assert "(64); the longest is test/test01" in note
     assert result.scores["tasks"]["mine"]["failure"] is None

@@ -178,5 +178,5 @@ def _finish(job: Job, folder: FurtherFolder) -> None:
 
 
 def _report(job: Job, folder: RunFolder) -> None:
-    audio = LockedAudio(folder.read_manifest()["test"], home=job.home)
+    audio = LockedAudio(folder.read_manifest().test, home=job.home)
     write_report(folder, audio=audio, floor=find_floor(folder))

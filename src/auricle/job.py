@@ -30,10 +30,10 @@ from auricle.errors import DataError, UserError
 from auricle.files import data_home
 from auricle.metrics.result import MetricOptions
 from auricle.progress import Progress
+from auricle.records.manifest import MixtureTask, TestTask
 from auricle.runs.folder import RunFolder
 
 DEFAULT_SEED = 42
-_PROVENANCE = ("repository", "commit")
 _PACKAGES = ("auricle", "torch", "numpy", "transformers", "tokenizers", "soundfile", "soxr")
 
 
@@ -121,46 +121,39 @@ class Data:
     source: AudioSource
     held_out: HeldOut | None = None
 
-    def training_lock(self) -> dict[str, Any]:
+    def training_lock(self) -> dict[str, MixtureTask]:
         """What the LALM is trained on, by content; part of the run's identity."""
         return {
-            part.task.name: {
-                "share": round(part.share, 12),
-                "prompt": part.task.prompt,
-                "field": part.task.train_field,
+            part.task.name: MixtureTask(
+                share=round(part.share, 12),
+                prompt=part.task.prompt,
+                field=part.task.train_field,
                 **self._held_out(),
-                **part.table.lock(),
-            }
+                **dict(part.table.lock()),
+            )
             for part in self.mixture.parts
         }
 
-    def training_content(self) -> dict[str, Any]:
-        """The lock without where the shards came from: the same bytes are the same data."""
-        return {
-            name: {key: value for key, value in lock.items() if key not in _PROVENANCE}
-            for name, lock in self.training_lock().items()
-        }
-
-    def test_lock(self) -> dict[str, Any]:
+    def test_lock(self) -> dict[str, TestTask]:
         """What the run is asked, by content, and how the answers are scored."""
         tasks = self.tasks
         return {
-            name: {
-                "track": tasks[name].track,
-                "domain": tasks[name].domain,
-                "skill": tasks[name].skill,
-                "prompt": tasks[name].prompt,
-                "metric": tasks[name].metric,
-                "num_classes": tasks[name].num_classes,
-                "separator": tasks[name].separator,
-                "field": tasks[name].train_field if self.held_out else tasks[name].test_field,
+            name: TestTask(
+                track=tasks[name].track,
+                domain=tasks[name].domain,
+                skill=tasks[name].skill,
+                prompt=tasks[name].prompt,
+                metric=tasks[name].metric or "",
+                num_classes=tasks[name].num_classes,
+                separator=tasks[name].separator,
+                field=tasks[name].train_field if self.held_out else tasks[name].test_field,
                 **self._held_out(),
-                "clips_expected": len(asked),
-                "licence": tasks[name].licence,
-                "redistribute": tasks[name].redistribute,
-                "attribution": tasks[name].attribution,
-                **table.lock(),
-            }
+                clips_expected=len(asked),
+                licence=tasks[name].licence,
+                redistribute=tasks[name].redistribute,
+                attribution=tasks[name].attribution,
+                **dict(table.lock()),
+            )
             for name, (table, asked) in self.tests.items()
         }
 

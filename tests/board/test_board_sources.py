@@ -14,10 +14,12 @@ from auricle.board.from_published import read_published
 from auricle.board.from_results import read_results
 from auricle.board.from_runs import read_run
 from auricle.board.model import Cell
+from auricle.board.run_entry import run_entry
 from auricle.catalog.load import get_suite
 from auricle.challenge.receipt import make_receipt
 from auricle.challenge.verdicts import Problem, Verdict, judged
-from auricle.errors import ScoringError
+from auricle.errors import DamagedFileError, ScoringError
+from auricle.runs.folder import RunFolder
 
 SUBMISSION = """
 schema: 1
@@ -250,6 +252,21 @@ def test_another_format_is_refused(tmp_path: Path, name: str, version: int | Non
 def test_an_interval_goes_from_low_to_high(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", tasks={"gtzan": task_entry(0.5, low=0.9, high=0.1)})
     with pytest.raises(ScoringError, match=r"low is 0\.9 and high 0\.1"):
+        read_run(run, released=False)
+
+
+def test_the_address_of_a_run_ends_with_the_hash_of_its_folder() -> None:
+    stored = Path(__file__).parents[1] / "runs" / "stored" / "pitch" / "logmel-5560f8366447"
+    folder = RunFolder(stored)
+    entry = run_entry(folder, folder.read_manifest(), {"mode": "custom"}, ("pitch",))
+    assert entry.slug == stored.name
+
+
+def test_a_damaged_manifest_is_told_by_its_field(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    value = json.loads((run / "manifest.json").read_text())
+    (run / "manifest.json").write_text(json.dumps(value | {"seed": "x"}))
+    with pytest.raises(DamagedFileError, match="seed is 'x'; expected a valid integer"):
         read_run(run, released=False)
 
 

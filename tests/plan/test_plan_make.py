@@ -82,7 +82,7 @@ def test_a_long_run_that_was_not_planned_measures_a_little_of_itself(
     plan = json.loads(folder.plan.read_text())
     assert plan["calibration"]["measured"]["train"] == [WORTH_STEPS // 50, WORTH_STEPS]
     assert plan["stages_cpu_s"]["train"] > 0
-    taken = folder.read_manifest()["stages_cpu_s"]
+    taken = folder.read_manifest().stages_cpu_s
     assert all(taken[name] > 0 for name in ("encode", "train", "answer"))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from auricle.errors import ScoringError
-from auricle.files import write_json, write_text
+from auricle.files import read_json, write_json, write_text
 from auricle.runs.compare import (
     Finding,
     compare_table,
@@ -117,7 +117,7 @@ def test_names_are_as_long_as_it_takes(tmp_path: Path) -> None:
     assert labels(one, seed, other) == ["logmel, seed 42", "logmel, seed 7", "other"]
     facts = read_runs([one, seed, other])
     assert labels_of(facts, of_seeds=[True, False, False]) == ["logmel", "logmel, seed 7", "other"]
-    manifest = seed.read_manifest() | {"seed": 42}
+    manifest = read_json(seed.manifest) | {"seed": 42}
     manifest["encoder"]["arguments"] = {"layer": 7}
     write_json(seed.manifest, manifest)
     assert labels(one, seed) == ["logmel", "logmel, layer 7"]

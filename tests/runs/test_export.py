@@ -13,7 +13,7 @@ import pytest
 from auricle.board.site import build_board
 from auricle.cli.app import execute
 from auricle.errors import OutputError
-from auricle.files import write_json
+from auricle.files import read_json, write_json
 from auricle.runs.export import export_run, page_to_share
 from auricle.runs.folder import RunFolder
 from auricle.runs.predictions import read_predictions
@@ -35,7 +35,7 @@ def run(tmp_path: Path) -> RunFolder:
         tasks=(FREE, CREDITED, KEPT_BACK),
         clips=30,
     )
-    manifest = folder.read_manifest()
+    manifest = read_json(folder.manifest)
     manifest["encoder"] |= {
         "text": f"{HOME}/lovelace.py:LovelaceNet",
         "class_name": "LovelaceNet",
@@ -112,11 +112,11 @@ def test_a_page_whose_sound_cannot_be_made_again_is_not_overwritten(run: RunFold
 
 
 def test_excerpts_go_when_other_clips_are_asked(run: RunFolder) -> None:
-    from auricle.runs.manifest import _update_tests
+    from auricle.runs.manifest import start_manifest
 
     stored = run.read_manifest()
-    changed = {**stored["test"], FREE: {**stored["test"][FREE], "prompt": "another"}}
-    _update_tests(run, stored, changed)
+    other = stored.test[FREE].with_fields(prompt="another")
+    start_manifest(run, stored.with_fields(test=stored.test | {FREE: other}))
     assert not run.excerpts(FREE).exists()
     assert run.excerpts(CREDITED).exists()
 
@@ -161,7 +161,7 @@ def test_an_export_holds_nothing_that_may_not_be_handed_on(
 
 
 def test_a_task_that_says_nothing_is_not_handed_on(run: RunFolder, tmp_path: Path) -> None:
-    manifest = run.read_manifest()
+    manifest = read_json(run.manifest)
     for facts in manifest["test"].values():
         facts.pop("redistribute")
     write_json(run.manifest, manifest)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from auricle.errors import ScoringError
-from auricle.files import write_json, write_text
+from auricle.files import read_json, write_json, write_text
 from auricle.progress import duration_text
+from auricle.records.manifest import ShardFacts
 from auricle.runs.folder import RunFolder
 from auricle.runs.report import write_report
 from auricle.runs.report_floor import find_floor, floor_scores
@@ -115,7 +116,7 @@ def test_planned_and_actual_times_stand_side_by_side(page: str) -> None:
 def test_a_plan_that_measured_nothing_has_no_column(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", tasks=["counting"])
     write_json(folder.plan, {"stages_s": {"encode": 0.0, "train": None, "answer": None}})
-    manifest = folder.read_manifest()
+    manifest = read_json(folder.manifest)
     manifest["encoder"]["text"] = "/home/someone/mine/encoder.py:MyEncoder"
     write_json(folder.manifest, manifest)
     page = write_report(folder, audio=silence).read_text(encoding="utf-8")
@@ -209,7 +210,9 @@ def test_a_floor_on_other_clips_is_none(tmp_path: Path) -> None:
     noise = make_run(tmp_path / "noise", encoder="noise", tasks=("words", "digits"), clips=12)
     manifest = mine.read_manifest()
     assert set(floor_scores(manifest, noise)) == {"words", "digits"}
-    manifest["test"]["words"]["shards"] = [{"name": "other.tar", "sha256": "0" * 64}]
+    shards = [ShardFacts(name="other.tar", sha256="0" * 64)]
+    words = manifest.test["words"].with_fields(shards=shards)
+    manifest = manifest.with_fields(test=manifest.test | {"words": words})
     assert set(floor_scores(manifest, noise)) == {"digits"}
     assert floor_scores(manifest, None) == {}
     assert floor_scores(manifest, RunFolder(tmp_path / "nowhere")) == {}

@@ -25,6 +25,7 @@ from auricle.board.read_values import (
 from auricle.board.run_entry import read_receipt, run_entry
 from auricle.catalog.load import get_suite, list_suites
 from auricle.errors import ScoringError
+from auricle.records.manifest import Manifest, TestTask
 from auricle.runs.folder import RunFolder
 
 
@@ -55,8 +56,7 @@ def read_run(path: Path, *, released: bool) -> list[Found]:
             "command that started it, or score what there is: auricle score "
             f"{folder.path}."
         )
-    manifest, scores = read_object(folder.manifest), read_object(folder.scores)
-    require_version(manifest, folder.manifest)
+    manifest, scores = _read_manifest(folder), read_object(folder.scores)
     require_version(scores, folder.scores)
     measured = _measure(folder, manifest, scores, released=released)
     entry = run_entry(folder, manifest, scores, measured.withheld)
@@ -96,7 +96,7 @@ def _planned_tasks(suite: str, track: str) -> set[str]:
 
 
 def _measure(
-    folder: RunFolder, manifest: Mapping[str, Any], scores: Mapping[str, Any], *, released: bool
+    folder: RunFolder, manifest: Manifest, scores: Mapping[str, Any], *, released: bool
 ) -> _Measured:
     """Collect the run's own suite and, of its further evaluations, the hidden tasks."""
     columns: dict[str, Column] = {}
@@ -105,7 +105,7 @@ def _measure(
     further = sorted(folder.further_scores("any").parent.glob("*.json"))
     for file, content in [(folder.scores, scores), *((f, read_object(f)) for f in further)]:
         own = content is scores
-        about = manifest if own else _further_manifest(folder, file)
+        asked = manifest.test if own else _asked_further(folder, file)
         for name, value in _tasks_of(content, file).items():
             if not is_hidden(name):
                 if own:
@@ -114,7 +114,7 @@ def _measure(
             elif not released:
                 withheld.append(name)
             else:
-                facts = _facts(about, name)
+                facts = asked.get(name)
                 track = _track(facts, value, content, f"{file}, task {name}")
                 column = hidden_column(name, track=track, facts=facts)
                 columns[column.name] = column
@@ -122,9 +122,16 @@ def _measure(
     return _Measured(columns, cells, tuple(withheld))
 
 
-def _further_manifest(folder: RunFolder, scores: Path) -> Mapping[str, Any]:
-    path = folder.further(scores.stem).manifest
-    return read_object(path) if path.is_file() else {}
+def _read_manifest(folder: RunFolder) -> Manifest:
+    """The manifest of a stranger's run: its size is bounded, and it is read as no other file."""
+    value = read_object(folder.manifest)
+    require_version(value, folder.manifest)
+    return Manifest.from_json(value, folder.manifest)
+
+
+def _asked_further(folder: RunFolder, scores: Path) -> Mapping[str, TestTask]:
+    further = folder.further(scores.stem)
+    return _read_manifest(further).test if further.manifest.is_file() else {}
 
 
 def _tasks_of(content: Mapping[str, Any], file: Path) -> dict[str, Any]:
@@ -136,18 +143,12 @@ def _tasks_of(content: Mapping[str, Any], file: Path) -> dict[str, Any]:
     return tasks
 
 
-def _facts(manifest: Mapping[str, Any], task: str) -> Mapping[str, Any]:
-    test = manifest.get("test")
-    facts = test.get(task) if isinstance(test, dict) else None
-    return facts if isinstance(facts, dict) else {}
-
-
-def _track(facts: Mapping[str, Any], value: Any, scores: Mapping[str, Any], place: str) -> str:
+def _track(facts: TestTask | None, value: Any, scores: Mapping[str, Any], place: str) -> str:
     """The track of a hidden task: the manifest says it, or its scores are of one track only."""
     own = value.get("track") if isinstance(value, dict) else None
     tracks = scores.get("tracks")
     single = next(iter(tracks)) if isinstance(tracks, dict) and len(tracks) == 1 else None
-    track = facts.get("track") or own or single
+    track = (facts.track if facts else None) or own or single
     if track not in ("a", "b"):
         raise ScoringError(
             f"{place} has no track; expected a or b in the manifest. Score the run again: "

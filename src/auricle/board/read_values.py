@@ -17,6 +17,7 @@ from auricle.board.model import Cell, Column, Value
 from auricle.board.names import base_slug, clean_name, clean_text, hashed_slug
 from auricle.catalog.load import get_suite, get_task, list_suites, list_tasks
 from auricle.errors import ScoringError
+from auricle.records.manifest import TestTask
 from auricle.runs.report_facts import without_folders
 
 MAX_BYTES = 64 << 20
@@ -60,9 +61,8 @@ def catalog_column(name: str) -> Column:
     )
 
 
-def hidden_column(name: str, *, track: str, facts: Mapping[str, Any] | None = None) -> Column:
+def hidden_column(name: str, *, track: str, facts: TestTask | None = None) -> Column:
     """The column of a hidden task, from what the run that measured it knows."""
-    known = facts or {}
     shown = clean_name(name.removesuffix("*").strip())
     slug = base_slug(shown)
     if slug in public_tasks() or slug != shown.lower():
@@ -71,8 +71,8 @@ def hidden_column(name: str, *, track: str, facts: Mapping[str, Any] | None = No
         name=shown,
         slug=slug,
         track=track,
-        domain=clean_text(str(known.get("domain") or ""), limit=20),
-        metric=clean_text(str(known.get("metric") or ""), limit=20),
+        domain=clean_text((facts.domain if facts else None) or "", limit=20),
+        metric=clean_text(facts.metric if facts else "", limit=20),
         hidden=True,
     )
 

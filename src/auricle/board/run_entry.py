@@ -8,7 +8,7 @@ local paths are left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +19,8 @@ from auricle.challenge.receipt import is_unchanged
 from auricle.challenge.submission import FILE_NAME, ORGANISERS_SET, Submission, read_submission
 from auricle.errors import ScoringError
 from auricle.progress import duration_text
-from auricle.runs.folder import RunFolder, run_hash
+from auricle.records.manifest import Manifest
+from auricle.runs.folder import RunFolder
 from auricle.runs.report_facts import without_folders
 
 RECEIPT = "receipt.json"
@@ -28,7 +29,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 def run_entry(
     folder: RunFolder,
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     scores: Mapping[str, Any],
     withheld: tuple[str, ...],
 ) -> Entry:
@@ -44,16 +45,13 @@ def run_entry(
         ScoringError: Its receipt was changed.
         SubmissionError: Its declaration is not valid.
     """
-    encoder = manifest.get("encoder")
-    encoder = encoder if isinstance(encoder, dict) else {}
     submission = read_submission(folder.path) if (folder.path / FILE_NAME).is_file() else None
     receipt = read_receipt(folder)
     team = submission.team if submission else receipt.get("team")
-    name = str(team or encoder.get("name") or folder.path.name)
-    versions = manifest.get("versions")
-    version = versions.get("auricle") if isinstance(versions, dict) else None
-    notes = manifest.get("notes")
-    slug = _slug(name, manifest)
+    name = str(team or manifest.encoder.name or folder.path.name)
+    version = manifest.versions.get("auricle")
+    # The run's own hash, so that each run keeps an address of its own, and its folder's.
+    slug = f"{base_slug(name) or 'run'}-{manifest.identity}"
     return Entry(
         slug=slug,
         team=clean_name(name),
@@ -62,11 +60,11 @@ def run_entry(
         mode=clean_text(str(scores.get("mode") or "unknown"), limit=20),
         protocol=clean_text(f"auricle {version or '(unknown version)'}", limit=40),
         date=_date_of(folder, receipt),
-        facts=(*_suite_mean(scores), *_facts_of(manifest, encoder), *_judged(receipt)),
-        notes=_safe_notes(notes if isinstance(notes, list) else [], withheld),
+        facts=(*_suite_mean(scores), *_facts_of(manifest), *_judged(receipt)),
+        notes=_safe_notes(manifest.notes, withheld),
         declaration=_declaration(submission) if submission else None,
         reports=() if withheld else tuple(_reports(folder, slug)),
-        source=f"seed {manifest.get('seed')}",
+        source=f"seed {manifest.seed}",
     )
 
 
@@ -116,21 +114,8 @@ def _suite_mean(scores: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"Mean over all {len(tasks or {})} tasks", f"{mean:.4f}"
 
 
-def _slug(name: str, manifest: Mapping[str, Any]) -> str:
-    """Name and the run's own hash, so that each run keeps an address of its own."""
-    encoder, mixture = manifest.get("encoder"), manifest.get("mixture")
-    recipe, seed = manifest.get("recipe"), manifest.get("seed")
-    identity = run_hash(
-        encoder=str(encoder.get("content_hash")) if isinstance(encoder, dict) else "",
-        mixture=mixture if isinstance(mixture, dict) else {},
-        recipe=recipe if isinstance(recipe, dict) else {},
-        seed=seed if isinstance(seed, int) else 0,
-    )
-    return f"{base_slug(name) or 'run'}-{identity}"
-
-
-def _safe_notes(notes: list[Any], withheld: tuple[str, ...]) -> tuple[str, ...]:
-    kept = [str(note) for note in notes if not any(name in str(note) for name in withheld)]
+def _safe_notes(notes: Sequence[str], withheld: tuple[str, ...]) -> tuple[str, ...]:
+    kept = [note for note in notes if not any(name in note for name in withheld)]
     return tuple(clean_text(without_folders(note), limit=300) for note in kept)
 
 
@@ -146,28 +131,23 @@ def _date_of(folder: RunFolder, receipt: Mapping[str, Any]) -> str:
     return datetime.fromtimestamp(folder.scores.stat().st_mtime, UTC).date().isoformat()
 
 
-def _facts_of(manifest: Mapping[str, Any], encoder: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+def _facts_of(manifest: Manifest) -> Iterable[tuple[str, str]]:
     """Facts for the entry's page; no local path is among them."""
-    recipe, hardware = manifest.get("recipe"), manifest.get("hardware")
-    recipe = recipe if isinstance(recipe, dict) else {}
-    hardware = hardware if isinstance(hardware, dict) else {}
-    properties = encoder.get("properties")
-    rate = properties.get("frame_rate_hz") if isinstance(properties, dict) else None
-    train = recipe.get("train")
-    stages = manifest.get("stages_s")
-    seconds = sum(v for v in stages.values() if isinstance(v, int | float)) if stages else None
+    encoder, recipe = manifest.encoder, manifest.recipe
+    rate = encoder.properties.frame_rate_hz
+    seconds = sum(manifest.stages_s.values())
     pairs = {
-        "Encoder class": encoder.get("class_name"),
-        "Feature dimension": encoder.get("output_dim"),
-        "Frame rate": f"{rate:.4g} Hz" if isinstance(rate, int | float) else None,
-        "Encoder parameters": _thousands(encoder.get("num_parameters")),
-        "Encoder hash": str(encoder.get("content_hash") or "")[:12],
+        "Encoder class": encoder.class_name,
+        "Feature dimension": encoder.output_dim,
+        "Frame rate": None if rate is None else f"{rate:.4g} Hz",
+        "Encoder parameters": _thousands(encoder.num_parameters),
+        "Encoder hash": (encoder.content_hash or "")[:12],
         "Recipe": recipe.get("name"),
         "Decoder": recipe.get("decoder"),
-        "Training steps": _thousands(train.get("steps") if isinstance(train, dict) else None),
+        "Training steps": _thousands(manifest.steps),
         "Precision": recipe.get("precision"),
-        "Seed": manifest.get("seed"),
-        "Measured on": hardware.get("gpu") or hardware.get("processor"),
+        "Seed": manifest.seed,
+        "Measured on": manifest.hardware.gpu or manifest.hardware.processor,
         "Time": duration_text(seconds) if seconds else None,
     }
     for name, value in pairs.items():
@@ -175,8 +155,8 @@ def _facts_of(manifest: Mapping[str, Any], encoder: Mapping[str, Any]) -> Iterab
             yield name, clean_text(str(value), limit=80)
 
 
-def _thousands(value: Any) -> str | None:
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else None
+def _thousands(value: int | None) -> str | None:
+    return None if value is None else f"{value:,}"
 
 
 def _declaration(submission: Submission) -> Declaration:

@@ -209,8 +209,9 @@ def _name_after(submission: Submission, run: RunFolder, scratch: Workplace) -> N
     """Have the run and its report speak of the team, not of folders that are gone."""
     for each in (run, *run.all_further()):
         manifest = each.read_manifest()
-        manifest["encoder"] |= {"name": submission.team, "text": submission.encoder}
-        write_json(each.manifest, manifest)
+        names = {"name": submission.team, "text": submission.encoder}
+        encoder = manifest.encoder.with_fields(**names)
+        manifest.with_fields(encoder=encoder).write(each.manifest)
     outcome = run_auricle(
         ["report", str(run.path), "--share", "--json"],
         name="report",

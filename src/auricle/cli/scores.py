@@ -193,7 +193,7 @@ def report_command(
 
     folder = RunFolder.open(run)
     for each in (*folder.all_further(), folder):
-        audio = LockedAudio(each.read_manifest()["test"], home=data_home())
+        audio = LockedAudio(each.read_manifest().test, home=data_home())
         path = write_report(each, audio=audio, floor=find_floor(each))
         if share:
             write_text(path, page_to_share(each).decode())

@@ -24,6 +24,7 @@ from auricle.data.decode import DECODER_VERSION, Heard, hear
 from auricle.data.index import INDEX_VERSION, ShardIndex
 from auricle.data.shards import LockedShard, data_lock
 from auricle.errors import DataError
+from auricle.records.manifest import DataLock
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -76,13 +77,13 @@ class ClipTable:
             return len(self._chosen)
         return self._ends[-1] if self._ends else 0
 
-    def lock(self) -> dict[str, Any]:
+    def lock(self) -> DataLock:
         """What the table resolved to on this machine, for a manifest, and how it is read.
 
         A run that was begun on other lengths or samples is another run.
         """
-        read = {"index": INDEX_VERSION, "decoder": DECODER_VERSION}
-        return data_lock(self.shards, clips=len(self)) | read
+        lock = data_lock(self.shards, clips=len(self))
+        return lock.with_fields(index=INDEX_VERSION, decoder=DECODER_VERSION)
 
     @property
     def left_out(self) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +15,13 @@ from auricle.data.shards import LockedShard
 from auricle.data.unpack import tars_by_content
 from auricle.errors import DataError
 from auricle.progress import SilentProgress
+from auricle.records.manifest import DataLock
 
 
 class LockedAudio:
     """Reads clips of locked shards that are still on this machine, wherever they lie (law 5)."""
 
-    def __init__(self, locks: Mapping[str, Mapping[str, Any]], *, home: Path) -> None:
+    def __init__(self, locks: Mapping[str, DataLock], *, home: Path) -> None:
         self._locks = locks
         self._home = home
         self._tables: dict[str, tuple[ClipTable, dict[str, int]]] = {}
@@ -33,7 +33,7 @@ class LockedAudio:
     def __call__(self, task: str, clip_id: str) -> NDArray[np.float32] | None:
         """float32 ``[n]`` at 16 kHz, or None where the clip is not at hand."""
         if task not in self._tables:
-            self._tables[task] = self._open(self._locks.get(task, {}))
+            self._tables[task] = self._open(self._locks.get(task, DataLock()))
         table, places = self._tables[task]
         clip = places.get(clip_id)
         if clip is None or not table.readable(clip):
@@ -43,20 +43,20 @@ class LockedAudio:
         except (DataError, OSError):
             return None
 
-    def _open(self, lock: Mapping[str, Any]) -> tuple[ClipTable, dict[str, int]]:
+    def _open(self, lock: DataLock) -> tuple[ClipTable, dict[str, int]]:
         shards: list[LockedShard] = []
         indexes: list[ShardIndex] = []
-        for facts in lock.get("shards", []):
-            tar = self._tars.get(facts["sha256"])
+        for facts in lock.shards:
+            tar = self._tars.get(facts.sha256)
             if tar is None:
                 continue
             shard = LockedShard(
-                repository=lock["repository"],
-                commit=lock["commit"],
-                name=facts["name"],
+                repository=lock.repository or "",
+                commit=lock.commit or "",
+                name=facts.name,
                 tar=tar,
-                sha256=facts["sha256"],
-                size=facts["size"],
+                sha256=facts.sha256,
+                size=facts.size or 0,
                 download_sha256=None,
             )
             try:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from auricle.catalog.spec import Task
 from auricle.data.hub import endpoint
@@ -21,6 +20,7 @@ from auricle.data.unpack import BadShardError, PlainTar, has_end_mark, known_tar
 from auricle.errors import DataError, RunBusyError
 from auricle.files import clean_temporary, folder_lock
 from auricle.progress import Progress
+from auricle.records.manifest import DataLock, ShardFacts
 
 _THREADS = 8
 
@@ -74,14 +74,14 @@ def prepare_shards(
     return tuple(_lock(place, tar) for place, tar in zip(places, ready, strict=True))
 
 
-def data_lock(shards: Sequence[LockedShard], *, clips: int) -> dict[str, Any]:
+def data_lock(shards: Sequence[LockedShard], *, clips: int) -> DataLock:
     """What one side of a task resolved to on this machine, for a manifest."""
-    return {
-        "repository": shards[0].repository,
-        "commit": shards[0].commit,
-        "clips": clips,
-        "shards": [{"name": s.name, "size": s.size, "sha256": s.sha256} for s in shards],
-    }
+    return DataLock(
+        repository=shards[0].repository,
+        commit=shards[0].commit,
+        clips=clips,
+        shards=[ShardFacts(name=s.name, size=s.size, sha256=s.sha256) for s in shards],
+    )
 
 
 @contextlib.contextmanager

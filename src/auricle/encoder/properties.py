@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from auricle.encoder.contract import SAMPLE_RATE, Encoded
 from auricle.encoder.host import probe_audio
 from auricle.errors import EncoderContractError
+from auricle.records.manifest import EncoderProperties
 
 TOLERANCE = 1e-3
 _RANDOM = 0.1  # features that differ so much from call to call are of chance
@@ -40,15 +41,16 @@ class Properties:
     frame_rate_hz: float
     probes: tuple[NDArray[np.float32], ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """Everything but the probes."""
-        return {
-            "padding_invariant": self.padding_invariant,
-            "batch_invariant": self.batch_invariant,
-            "padding_difference": self.padding_difference,
-            "batch_difference": self.batch_difference,
-            "frame_rate_hz": self.frame_rate_hz,
-        }
+    @property
+    def facts(self) -> EncoderProperties:
+        """Everything but the probes, for the manifest."""
+        return EncoderProperties(
+            padding_invariant=self.padding_invariant,
+            batch_invariant=self.batch_invariant,
+            padding_difference=self.padding_difference,
+            batch_difference=self.batch_difference,
+            frame_rate_hz=self.frame_rate_hz,
+        )
 
 
 class Encoder(Protocol):

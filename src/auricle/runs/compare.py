@@ -15,6 +15,7 @@ from typing import Any
 
 from auricle.errors import ScoringError
 from auricle.files import sha256_json, write_text
+from auricle.records.manifest import DataLock
 from auricle.runs.folder import RunFolder
 from auricle.runs.report_facts import (
     TRACK_NAMES,
@@ -196,11 +197,11 @@ def labels_of(runs: Sequence[RunFacts], *, of_seeds: Sequence[bool] = ()) -> lis
         {
             **{
                 name: str(value)[:_LONGEST_ARGUMENT]
-                for name, value in (run.manifest["encoder"].get("arguments") or {}).items()
+                for name, value in (run.manifest.encoder.arguments or {}).items()
             },
-            "seed": None if several else str(run.manifest.get("seed")),
-            "mode": str(run.manifest.get("mode")),
-            **dict(flat(run.manifest.get("recipe") or {})),
+            "seed": None if several else str(run.manifest.seed),
+            "mode": run.manifest.mode,
+            **dict(flat(run.manifest.recipe)),
         }
         for run, several in zip(runs, of_seeds or [False] * len(runs), strict=True)
     ]
@@ -222,7 +223,7 @@ def labels_of(runs: Sequence[RunFacts], *, of_seeds: Sequence[bool] = ()) -> lis
 def _rows(runs: Sequence[RunFacts], labels: Sequence[str]) -> list[CompareRow]:
     by_name = [{task.name: task for task in run.tasks} for run in runs]
     track_of = {
-        task.name: str(task.facts.get("track", "a")) for run in reversed(runs) for task in run.tasks
+        task.name: (task.facts.track or "a") for run in reversed(runs) for task in run.tasks
     }
     order = list(dict.fromkeys(task.name for run in runs for task in run.tasks))
     rows = []
@@ -263,9 +264,9 @@ def run_answers(run: RunFacts, label: str) -> RunAnswers:
         {
             task.name: TaskAnswers(
                 metric=task.metric,
-                track=str(task.facts.get("track", "a")),
+                track=(task.facts.track or "a"),
                 clips=[ScoredClip(p.id, p.prediction, p.references) for p in task.predictions],
-                options=metric_options(run.folder, task.name, dict(task.facts)),
+                options=metric_options(run.folder, task.name, task.facts),
                 failure=task.failure,
             )
             for task in run.tasks
@@ -379,15 +380,13 @@ def differences(
     facts: list[dict[str, str]] = []
     for run in runs:
         manifest = run.manifest
-        one = {name: str(manifest.get(name)) for name in ("suite", "mode", "seed")}
-        one |= {f"recipe: {name}": value for name, value in flat(manifest.get("recipe") or {})}
-        for side, title in (("mixture", "training data"), ("test", "test data")):
-            for task, lock in (manifest.get(side) or {}).items():
-                digest = sha256_json([s.get("sha256") for s in lock.get("shards", [])])
-                clips = lock.get("clips_expected", lock.get("clips"))
-                one[f"{title}: {task}"] = f"{clips} clips, {digest[:8]}"
-        for name, version in manifest.get("versions", {}).items():
-            one[f"version: {name}"] = str(version)
+        one = {name: str(getattr(manifest, name)) for name in ("suite", "mode", "seed")}
+        one |= {f"recipe: {name}": value for name, value in flat(manifest.recipe)}
+        for task, trained in manifest.mixture.items():
+            one[f"training data: {task}"] = _data_text(trained, trained.clips)
+        for task, asked in manifest.test.items():
+            one[f"test data: {task}"] = _data_text(asked, asked.clips_expected)
+        one |= {f"version: {name}": text for name, text in manifest.versions.items()}
         facts.append(one)
     names = dict.fromkeys(name for one in facts for name in one)
     return [
@@ -395,3 +394,7 @@ def differences(
         for name in names
         if len({one.get(name) for one in facts}) > 1 and not (combined and name == "seed")
     ]
+
+
+def _data_text(lock: DataLock, clips: int | None) -> str:
+    return f"{clips} clips, {sha256_json([shard.sha256 for shard in lock.shards])[:8]}"

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from auricle.errors import OutputError
 from auricle.files import (
@@ -27,6 +27,7 @@ from auricle.files import (
     write_json,
     write_text,
 )
+from auricle.records.manifest import DataLock, EncoderFacts, Manifest
 from auricle.runs.folder import FurtherFolder, RunFolder
 from auricle.runs.predictions import read_predictions, write_predictions
 from auricle.runs.report import write_report
@@ -34,6 +35,7 @@ from auricle.runs.report_facts import file_names, plain_id, without_folders
 from auricle.runs.rescore import score_run
 
 CREDITS = "credits.txt"
+_Lock = TypeVar("_Lock", bound=DataLock)
 _ANONYMOUS = "encoder"
 _KEPT_IN_REVIEW = ("output_dim", "dtype", "num_parameters", "properties")
 _QUOTING = ("answer", "note", "outside_examples")
@@ -94,8 +96,7 @@ def _write_one(folder: RunFolder, copy: RunFolder, review: bool) -> list[str]:
     names = _names(manifest, folder) if review else ()
     write_json(copy.manifest, _manifest(manifest, names, review))
     allowed = {
-        name: facts.get("redistribute") in ("yes", "attribution")
-        for name, facts in manifest["test"].items()
+        name: facts.redistribute in ("yes", "attribution") for name, facts in manifest.test.items()
     }
     tasks = {
         name: entry if allowed.get(name) else _without_quotes(entry)
@@ -120,31 +121,34 @@ def _write_one(folder: RunFolder, copy: RunFolder, review: bool) -> list[str]:
             shutil.copyfile(source, target)
     write_report(copy, audio=lambda task, clip: None)
     return [
-        f"{name}: {facts['attribution']}"
-        for name, facts in manifest["test"].items()
-        if allowed[name] and facts.get("attribution")
+        f"{name}: {facts.attribution}"
+        for name, facts in manifest.test.items()
+        if allowed[name] and facts.attribution
     ]
 
 
-def _manifest(manifest: Mapping[str, Any], names: tuple[str, ...], review: bool) -> dict[str, Any]:
-    encoder = dict(manifest["encoder"])
+def _manifest(manifest: Manifest, names: tuple[str, ...], review: bool) -> dict[str, Any]:
+    encoder = manifest.encoder
     if review:
-        encoder = {key: encoder[key] for key in _KEPT_IN_REVIEW if key in encoder}
-        encoder["name"] = encoder["text"] = _ANONYMOUS
+        stored = encoder.to_json()
+        kept = {key: stored[key] for key in _KEPT_IN_REVIEW if key in stored}
+        kept |= {"name": _ANONYMOUS, "text": _ANONYMOUS}
+        encoder = EncoderFacts.from_json(kept, "the encoder")
     else:
-        encoder["files"] = file_names(encoder.get("files") or {})
-    value = {**manifest, "encoder": encoder}
-    for side in ("mixture", "test"):
-        value[side] = {name: _data(facts) for name, facts in manifest[side].items()}
-    kept: dict[str, Any] = _plain(value, names)
-    return kept
+        encoder = encoder.with_fields(files=file_names(encoder.files or {}))
+    value = manifest.with_fields(
+        encoder=encoder,
+        mixture={name: _plain_shards(facts) for name, facts in manifest.mixture.items()},
+        test={name: _plain_shards(facts) for name, facts in manifest.test.items()},
+    )
+    found: dict[str, Any] = _plain(value.to_json(), names)
+    return found
 
 
-def _data(facts: Mapping[str, Any]) -> dict[str, Any]:
-    shards = [
-        {**one, "name": plain_id(str(one["name"]), parts=1)} for one in facts.get("shards", [])
-    ]
-    return {**facts, "shards": shards}
+def _plain_shards(facts: _Lock) -> _Lock:
+    names = [plain_id(shard.name, parts=1) for shard in facts.shards]
+    named = zip(facts.shards, names, strict=True)
+    return facts.with_fields(shards=[shard.with_fields(name=name) for shard, name in named])
 
 
 def _without_quotes(value: Any) -> Any:
@@ -158,14 +162,14 @@ def _without_quotes(value: Any) -> Any:
     return value
 
 
-def _names(manifest: Mapping[str, Any], folder: RunFolder) -> tuple[str, ...]:
+def _names(manifest: Manifest, folder: RunFolder) -> tuple[str, ...]:
     """Texts by which a reader could tell whose run it is."""
-    encoder = manifest["encoder"]
+    encoder = manifest.encoder
     run = folder.run if isinstance(folder, FurtherFolder) else folder
-    files = [Path(name).name for name in encoder.get("files") or {}]
-    words = [encoder.get("name"), encoder.get("text"), encoder.get("class_name")]
+    files = [Path(name).name for name in encoder.files or {}]
+    words = [encoder.name, encoder.text, encoder.class_name]
     words += [run.path.name, run.path.name.rpartition("-")[0], *files]
-    words += [encoder.get("content_hash")]
+    words += [encoder.content_hash]
     return tuple(sorted({str(word) for word in words if word}, key=len, reverse=True))
 
 

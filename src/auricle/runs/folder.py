@@ -11,22 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from auricle.errors import ScoringError
-from auricle.files import read_json, sha256_json
-
-HASH_DIGITS = 12
-
-
-def run_hash(*, encoder: str, mixture: dict[str, Any], recipe: dict[str, Any], seed: int) -> str:
-    """Hash of everything that decides a run's LALM.
-
-    Args:
-        encoder: The encoder's content hash.
-        mixture: The training tasks: prompts, fields, shares and the data lock of their shards.
-        recipe: All fields of the recipe.
-        seed: The run's seed.
-    """
-    parts = {"encoder": encoder, "mixture": mixture, "recipe": recipe, "seed": seed}
-    return sha256_json(parts)[:HASH_DIGITS]
+from auricle.files import read_json
+from auricle.records.manifest import Manifest
 
 
 class RunFolder:
@@ -144,10 +130,13 @@ class RunFolder:
         """What the encoder's process printed."""
         return self.path / "encoder.log"
 
-    def read_manifest(self) -> dict[str, Any]:
-        """The manifest as it was written."""
-        value: dict[str, Any] = read_json(self.manifest)
-        return value
+    def read_manifest(self) -> Manifest:
+        """What the run is.
+
+        Raises:
+            UserError: Its manifest is of another schema, or is damaged.
+        """
+        return Manifest.read(self.manifest)
 
     def read_scores(self) -> dict[str, Any] | None:
         """The scores of the run's own suite; None where it has not been scored."""

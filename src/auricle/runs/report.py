@@ -74,7 +74,7 @@ def write_report(folder: RunFolder, *, audio: AudioReader, floor: RunFolder | No
         facts=making_facts(run),
         stages=stage_times(run),
         data=data_rows(run),
-        notes=[without_folders(str(note)) for note in run.manifest.get("notes", [])],
+        notes=[without_folders(str(note)) for note in run.manifest.notes],
         failures=failures(run),
     )
     if silent:
@@ -101,9 +101,6 @@ def _refuse_loss(path: Path, page: str) -> None:
 
 def failures(run: RunFacts) -> list[tuple[str, str]]:
     """Tasks that count as missing, with their reasons, and failures of no task."""
-    found = {
-        str(name): without_folders(str(why))
-        for name, why in run.manifest.get("failures", {}).items()
-    }
+    found = {str(name): without_folders(str(why)) for name, why in run.manifest.failures.items()}
     found |= {t.name: without_folders(t.failure) for t in run.tasks if t.failure is not None}
     return list(found.items())

@@ -24,8 +24,8 @@ from auricle.metrics.classification import MAP, split_labels
 from auricle.metrics.compute import compute_prepared, prepare
 from auricle.metrics.result import MetricOptions
 from auricle.metrics.text import Samples
+from auricle.records.manifest import Manifest, TestTask
 from auricle.runs.folder import RunFolder
-from auricle.runs.manifest import READ, asked_side
 from auricle.runs.predictions import Prediction, read_predictions
 from auricle.runs.rescore import score_run
 
@@ -40,7 +40,7 @@ class TaskFacts:
     """One task of a run."""
 
     name: str
-    facts: Mapping[str, Any]
+    facts: TestTask
     """Its entry in the manifest: domain, skill, prompt, metric, data lock."""
     entry: Mapping[str, Any]
     """Its entry in ``scores.json``."""
@@ -70,8 +70,7 @@ class TaskFacts:
     @property
     def credit(self) -> str | None:
         """Whom to name for its audio and references."""
-        text = self.facts.get("attribution")
-        return str(text) if text else None
+        return self.facts.attribution or None
 
     @property
     def counted(self) -> bool:
@@ -81,23 +80,22 @@ class TaskFacts:
     @property
     def domain(self) -> str:
         """Speech, sound, music or general."""
-        return str(self.facts.get("domain") or "other")
+        return self.facts.domain or "other"
 
     @property
     def skill(self) -> str | None:
         """What must be heard: what, who, when or how many."""
-        value = self.facts.get("skill")
-        return None if value is None else str(value)
+        return self.facts.skill
 
     @property
     def separator(self) -> str:
         """What stands between labels."""
-        return str(self.facts.get("separator") or ";")
+        return self.facts.separator
 
     @property
     def options(self) -> MetricOptions:
         """What the metric takes besides texts."""
-        return MetricOptions(num_classes=self.facts.get("num_classes"), separator=self.separator)
+        return MetricOptions(num_classes=self.facts.num_classes, separator=self.separator)
 
     @cached_property
     def samples(self) -> Samples | None:
@@ -132,7 +130,7 @@ class RunFacts:
     """Everything that a run folder says."""
 
     folder: RunFolder
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     scores: Mapping[str, Any]
     tasks: list[TaskFacts]
     losses: list[tuple[int, float]]
@@ -143,25 +141,25 @@ class RunFacts:
     @property
     def encoder(self) -> str:
         """The encoder's name."""
-        return str(self.manifest["encoder"].get("name", "encoder"))
+        return self.manifest.encoder.name
 
     @property
     def suite(self) -> str:
         """The suite's name."""
-        return str(self.scores.get("suite") or self.manifest["suite"])
+        return str(self.scores.get("suite") or self.manifest.suite)
 
     @property
     def steps_a_block(self) -> int:
         """Steps of training over which draws are sorted by length together."""
-        batch = ((self.manifest.get("recipe") or {}).get("train") or {}).get("batch_size")
-        return max(1, BLOCK // batch) if isinstance(batch, int) and batch > 0 else 1
+        batch = self.manifest.batch_size
+        return max(1, BLOCK // batch) if batch is not None and batch > 0 else 1
 
     @property
     def tracks(self) -> dict[str, list[TaskFacts]]:
         """The tasks by track, tracks in order, tasks in the order of the suite."""
         found: dict[str, list[TaskFacts]] = {}
         for task in self.tasks:
-            found.setdefault(str(task.facts.get("track", "a")), []).append(task)
+            found.setdefault(task.facts.track or "a", []).append(task)
         return dict(sorted(found.items()))
 
 
@@ -173,8 +171,14 @@ def read_run(folder: RunFolder) -> RunFacts:
     """
     manifest = folder.read_manifest()
     scores = folder.read_scores() or score_run(folder)
+    unasked = TestTask(metric="", clips_expected=0)
     tasks = [
-        TaskFacts(name, manifest["test"].get(name, {}), entry, _predictions(folder, name))
+        TaskFacts(
+            name,
+            manifest.test.get(name, unasked),
+            entry,
+            _predictions(folder, name),
+        )
         for name, entry in scores["tasks"].items()
     ]
     plan = read_json(folder.plan) if folder.plan.is_file() else {}
@@ -249,16 +253,15 @@ def number(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def same_test(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+def same_test(one: TestTask | None, other: TestTask | None) -> bool:
     """Whether two manifests' test entries of a task ask the same clips and score them alike."""
-    if one is None or other is None:
+    if one is None or other is None or one.metric != other.metric:
         return False
-    names = ["metric"]
-    names += ["separator", "num_classes"] if one.get("metric") == MAP else []
-    if any(one.get(name) != other.get(name) for name in names):
+    counted = [(side.separator, side.num_classes) for side in (one, other)]
+    if one.metric == MAP and counted[0] != counted[1]:
         return False
-    one, other = ({k: v for k, v in side.items() if k not in READ} for side in (one, other))
-    return asked_side(one) == asked_side(other)
+    unread = [side.with_fields(index=None, decoder=None).asked for side in (one, other)]
+    return unread[0] == unread[1]
 
 
 def _label_f1(answer: str, reference: str, separator: str) -> float:

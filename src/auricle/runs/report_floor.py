@@ -6,12 +6,9 @@ more where the answers to different clips are unevenly likely.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from auricle.files import read_json, sha256_json, write_json
+from auricle.records.manifest import Manifest
 from auricle.runs.folder import RunFolder
-from auricle.runs.manifest import asked_side
 from auricle.runs.report_facts import number, same_test
 
 FLOOR_ENCODER = "noise"
@@ -24,16 +21,16 @@ def find_floor(folder: RunFolder) -> RunFolder | None:
     the run is such a run itself.
     """
     mine = folder.read_manifest()
-    if mine["encoder"].get("text") == FLOOR_ENCODER:
+    if mine.encoder.text == FLOOR_ENCODER:
         return None
     found = []
     for path in sorted(folder.path.parent.glob("*/manifest.json")):
         other = RunFolder(path.parent)
         manifest = other.read_manifest()
-        same = manifest.get("recipe") == mine.get("recipe")
-        is_floor = manifest["encoder"].get("text") == FLOOR_ENCODER
+        same = manifest.recipe == mine.recipe
+        is_floor = manifest.encoder.text == FLOOR_ENCODER
         if same and is_floor and other.scores.is_file():
-            found.append((manifest.get("seed") != mine.get("seed"), path.parent.name, other))
+            found.append((manifest.seed != mine.seed, path.parent.name, other))
     return min(found, key=lambda item: item[:2])[2] if found else None
 
 
@@ -46,7 +43,7 @@ def kept_floor(folder: RunFolder, floor: RunFolder | None) -> dict[str, float]:
         OutputError: It cannot be written.
     """
     manifest = folder.read_manifest()
-    asked = {name: sha256_json(asked_side(facts)) for name, facts in manifest["test"].items()}
+    asked = {name: sha256_json(facts.asked) for name, facts in manifest.test.items()}
     if found := floor_scores(manifest, floor):
         kept = {name: {"score": score, "asked": asked[name]} for name, score in found.items()}
         if not folder.floor.is_file() or read_json(folder.floor) != kept:
@@ -60,14 +57,14 @@ def kept_floor(folder: RunFolder, floor: RunFolder | None) -> dict[str, float]:
     }
 
 
-def floor_scores(manifest: Mapping[str, Any], floor: RunFolder | None) -> dict[str, float]:
+def floor_scores(manifest: Manifest, floor: RunFolder | None) -> dict[str, float]:
     """The floor's score of every task whose test data are the same to the byte."""
     if floor is None or not floor.scores.is_file():
         return {}
-    theirs, entries = floor.read_manifest()["test"], read_json(floor.scores)["tasks"]
+    theirs, entries = floor.read_manifest().test, read_json(floor.scores)["tasks"]
     return {
         name: float(entries[name]["score"])
-        for name, facts in manifest["test"].items()
+        for name, facts in manifest.test.items()
         if same_test(facts, theirs.get(name))
         and name in entries
         and entries[name].get("failure") is None

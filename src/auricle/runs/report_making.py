@@ -10,6 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from auricle.progress import bytes_text
+from auricle.records.manifest import (
+    Batches,
+    DataLock,
+    EncoderFacts,
+    Manifest,
+    MixtureTask,
+    TestTask,
+)
 from auricle.runs.report_facts import RunFacts, file_names, number, without_folders
 
 _SHOWN_FILES = 30
@@ -51,45 +59,42 @@ def making_facts(run: RunFacts) -> list[Facts]:
     """Encoder, recipe, machine and versions."""
     manifest = run.manifest
     found = [
-        Facts("Encoder", list(_encoder_rows(manifest["encoder"], manifest.get("batches", {})))),
+        Facts("Encoder", list(_encoder_rows(manifest.encoder, manifest.batches))),
         Facts("Recipe", list(_recipe_rows(manifest))),
         Facts("Machine", list(_machine_rows(manifest))),
-        Facts("Versions", [(k, str(v)) for k, v in manifest.get("versions", {}).items()]),
+        Facts("Versions", list(manifest.versions.items())),
     ]
     return [facts for facts in found if facts.rows]
 
 
-def _encoder_rows(
-    encoder: Mapping[str, Any], batches: Mapping[str, Any]
-) -> Iterator[tuple[str, str]]:
-    yield "given as", _given(str(encoder.get("text", encoder.get("name", ""))))
-    if encoder.get("class_name"):
-        yield "class", str(encoder["class_name"])
-    if encoder.get("arguments"):
-        given = ", ".join(f"{k}={v}" for k, v in encoder["arguments"].items())
+def _encoder_rows(encoder: EncoderFacts, batches: Batches) -> Iterator[tuple[str, str]]:
+    yield "given as", _given(encoder.text or encoder.name)
+    if encoder.class_name:
+        yield "class", encoder.class_name
+    if encoder.arguments:
+        given = ", ".join(f"{k}={v}" for k, v in encoder.arguments.items())
         yield "arguments", without_folders(given)
-    if (count := number(encoder.get("num_parameters"))) is not None:
-        yield "parameters", f"{count:,.0f}"
-    properties = encoder.get("properties") or {}
-    rate = number(properties.get("frame_rate_hz"))
-    if (dim := number(encoder.get("output_dim"))) is not None:
+    if encoder.num_parameters is not None:
+        yield "parameters", f"{encoder.num_parameters:,}"
+    rate = encoder.properties.frame_rate_hz
+    if encoder.output_dim is not None:
         frames = "" if rate is None else f", {rate:.4g} frames a second"
-        yield "features", f"{dim:.0f} numbers a frame{frames}, {encoder.get('dtype', '')}"
-    for name in ("padding_invariant", "batch_invariant"):
-        if name in properties:
-            words = {True: "yes", False: "no", None: "not measured"}
-            yield name.replace("_", " "), words.get(properties[name], str(properties[name]))
-    if batches:
-        shown = {k: len(v) if k == "splits" else v for k, v in batches.items()}
-        yield "encode batches", ", ".join(f"{k.removesuffix('_s')} {v}" for k, v in shown.items())
-    if encoder.get("content_hash"):
-        yield "content hash", str(encoder["content_hash"])
-    files = file_names(encoder.get("files") or {})
+        yield "features", f"{encoder.output_dim} numbers a frame{frames}, {encoder.dtype or ''}"
+    words = {True: "yes", False: "no", None: "not measured"}
+    for name, value in encoder.properties.to_json().items():
+        if name in ("padding_invariant", "batch_invariant"):
+            yield name.replace("_", " "), words[bool(value) if value is not None else None]
+    if batches.mode:
+        splits = f", splits {len(batches.splits)}" if batches.splits else ""
+        yield "encode batches", f"mode {batches.mode}, budget {batches.budget_s}{splits}"
+    if encoder.content_hash:
+        yield "content hash", encoder.content_hash
+    files = file_names(encoder.files or {})
     for name, digest in list(files.items())[:_SHOWN_FILES]:
         yield "file", f"{name} · {str(digest)[:12]}"
     if len(files) > _SHOWN_FILES:
         yield "files", f"and {len(files) - _SHOWN_FILES} more in manifest.json"
-    for name, version in (encoder.get("packages") or {}).items():
+    for name, version in (encoder.packages or {}).items():
         yield "package", f"{name} {version}"
 
 
@@ -98,11 +103,11 @@ def _given(text: str) -> str:
     return text if text.startswith("hf:") else text.rstrip("/\\").replace("\\", "/").split("/")[-1]
 
 
-def _recipe_rows(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "mode", str(manifest.get("mode", ""))
-    yield "official", "yes" if manifest.get("official") else "no"
-    yield "seed", str(manifest.get("seed", ""))
-    yield from flat(manifest.get("recipe") or {})
+def _recipe_rows(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    yield "mode", manifest.mode
+    yield "official", "yes" if manifest.official else "no"
+    yield "seed", str(manifest.seed)
+    yield from flat(manifest.recipe)
 
 
 def flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -114,10 +119,10 @@ def flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]
             yield f"{prefix}{name}", "none" if inner is None else str(inner)
 
 
-def _machine_rows(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _machine_rows(manifest: Manifest) -> Iterator[tuple[str, str]]:
     for name, value in [
-        *manifest.get("hardware", {}).items(),
-        *manifest.get("settings", {}).items(),
+        *manifest.hardware.to_json().items(),
+        *manifest.settings.to_json().items(),
     ]:
         if name.endswith("_bytes") and (size := number(value)) is not None:
             yield name.removesuffix("_bytes").replace("_", " "), bytes_text(size)
@@ -127,7 +132,7 @@ def _machine_rows(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def stage_times(run: RunFacts) -> list[StageTime]:
     """Planned and actual wall time per stage, in the order of the work, with the sum."""
-    actual = _seconds(run.manifest.get("stages_s"))
+    actual = _seconds(run.manifest.stages_s)
     planned = _seconds(run.plan.get("stages_s"))
     if not any(planned.values()):  # too short a run for a calibration
         planned = {}
@@ -148,24 +153,23 @@ def _seconds(value: Any) -> dict[str, float]:
 
 def data_rows(run: RunFacts) -> list[DataRow]:
     """What every task was trained and tested on."""
-    mixture, tests = run.manifest.get("mixture") or {}, run.manifest.get("test") or {}
+    mixture, tests = run.manifest.mixture, run.manifest.test
     return [
-        _data_row(name, mixture.get(name) or {}, tests.get(name) or {})
+        _data_row(name, mixture.get(name), tests.get(name))
         for name in dict.fromkeys([*mixture, *tests])
     ]
 
 
-def _data_row(name: str, train: Mapping[str, Any], test: Mapping[str, Any]) -> DataRow:
-    one = test or train
-    commit = str(one.get("commit") or "")
-    source = str(one.get("repository") or "local")
-    shards = test.get("shards") or []
+def _data_row(name: str, train: MixtureTask | None, test: TestTask | None) -> DataRow:
+    one: DataLock = test or train or DataLock()
+    commit, source = one.commit or "", one.repository or "local"
+    shards = test.shards if test else []
     return DataRow(
         task=name,
-        share=number(train.get("share")),
-        train_clips=train.get("clips"),
-        test_clips=test.get("clips_expected", test.get("clips")),
+        share=number(train.share) if train else None,
+        train_clips=train.clips if train else None,
+        test_clips=test.clips_expected if test else None,
         source=f"{source} @ {commit[:12]}" if commit else source,
-        digest=" ".join(str(shard.get("sha256", ""))[:8] for shard in shards[:4])
+        digest=" ".join(shard.sha256[:8] for shard in shards[:4])
         + (" …" if len(shards) > 4 else ""),
     )

@@ -70,7 +70,7 @@ class Headline:
 def headlines(run: RunFacts, floor: Mapping[str, float]) -> list[Headline]:
     """One number where the suite has a mean over all tasks, else one per track."""
     whole = _headline("mean of all tasks", run.tasks, floor)
-    if len(run.tracks) == 1 or not run.manifest.get("official_tasks"):
+    if len(run.tracks) == 1 or not run.manifest.official_tasks:
         return [whole]
     return [
         _headline(f"mean of track {track.upper()}", tasks, floor)

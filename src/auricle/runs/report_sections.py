@@ -65,7 +65,7 @@ def task_section(
     """
     samples = task.samples
     is_accuracy, is_text = task.metric == "accuracy", task.metric in ("iWER", "iCER")
-    prompt = task.facts.get("prompt", "")
+    prompt = task.facts.prompt or ""
     values = None if is_accuracy else task.clip_values
     measure = "F1 of their labels" if task.metric == "mAP" else task.metric
     return Section(

@@ -14,6 +14,7 @@ from auricle.errors import AuricleError
 from auricle.files import read_json, write_json
 from auricle.metrics.evidence import evidence_from_json
 from auricle.metrics.result import MetricOptions
+from auricle.records.manifest import TestTask
 from auricle.runs.folder import RunFolder
 from auricle.runs.predictions import read_predictions
 from auricle.scoring.summary import (
@@ -46,17 +47,17 @@ def score_run(folder: RunFolder, *, models: MetricOptions | None = None) -> dict
     known = (folder.read_scores() or {}).get("tasks", {})
     tasks = {
         name: _handed_on(folder, name, known.get(name))
-        or _score_one(folder, name, facts, manifest["failures"].get(name), models)
-        for name, facts in manifest["test"].items()
+        or _score_one(folder, name, facts, manifest.failures.get(name), models)
+        for name, facts in manifest.test.items()
     }
-    tracks = {name: facts["track"] for name, facts in manifest["test"].items()}
+    tracks = {name: facts.track or "a" for name, facts in manifest.test.items()}
     scores = {
         "schema_version": SCHEMA_VERSION,
-        "suite": manifest["suite"],
-        "mode": manifest["mode"],
-        "official": manifest["official"],
-        **(manifest.get("trained") or {}),
-        **summarise(tasks, tracks=tracks, official=manifest["official_tasks"]),
+        "suite": manifest.suite,
+        "mode": manifest.mode,
+        "official": manifest.official,
+        **(manifest.trained.to_json() if manifest.trained else {}),
+        **summarise(tasks, tracks=tracks, official=manifest.official_tasks),
         "tasks": tasks,
     }
     write_json(folder.scores, scores)
@@ -83,7 +84,7 @@ def answered_clips(folder: RunFolder, task: str) -> list[ScoredClip]:
 
 
 def metric_options(
-    folder: RunFolder, task: str, facts: dict[str, Any], *, models: MetricOptions | None = None
+    folder: RunFolder, task: str, facts: TestTask, *, models: MetricOptions | None = None
 ) -> MetricOptions:
     """What a task's metric needs besides texts, stored evidence of caption models included.
 
@@ -99,8 +100,8 @@ def metric_options(
     path = folder.evidence(task)
     return replace(
         models or MetricOptions(),
-        num_classes=facts["num_classes"],
-        separator=facts["separator"],
+        num_classes=facts.num_classes,
+        separator=facts.separator,
         evidence=evidence_from_json(read_json(path)) if path.is_file() else None,
     )
 
@@ -114,11 +115,11 @@ def _handed_on(folder: RunFolder, name: str, known: dict[str, Any] | None) -> di
 def _score_one(
     folder: RunFolder,
     name: str,
-    facts: dict[str, Any],
+    facts: TestTask,
     failure: str | None,
     models: MetricOptions | None,
 ) -> dict[str, Any]:
-    metric, expected = facts["metric"], int(facts["clips_expected"])
+    metric, expected = facts.metric, facts.clips_expected
     if not folder.predictions(name).is_file():
         return missing_task(metric, expected=expected, failure=failure or "not answered yet")
     clips = answered_clips(folder, name)

@@ -61,11 +61,11 @@ def seeds_of_encoders(runs: Sequence[RunFacts]) -> list[list[int]]:
     groups: dict[str, list[int]] = {}
     for place, run in enumerate(runs):
         facts = run.manifest
-        same = {name: facts.get(name) for name in ("mixture", "test", "recipe")}
-        encoder = [run.encoder, facts["encoder"].get("content_hash")]
-        key = sha256_json({**same, "encoder": encoder})
-        seeds = {runs[other].manifest.get("seed") for other in groups.get(key, [])}
-        if facts.get("seed") in seeds:
+        stored = facts.to_json()
+        same = {name: stored.get(name) for name in ("mixture", "test", "recipe")}
+        key = sha256_json({**same, "encoder": [run.encoder, facts.encoder.content_hash]})
+        seeds = {runs[other].manifest.seed for other in groups.get(key, [])}
+        if facts.seed in seeds:
             key = f"{key} {place}"
         groups.setdefault(key, []).append(place)
     return list(groups.values())

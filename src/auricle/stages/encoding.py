@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from auricle.data.clips import AudioSource, Window
 from auricle.data.places import shown
@@ -16,6 +15,7 @@ from auricle.features.probes import check_probes
 from auricle.features.spans import Span, cut_spans
 from auricle.job import Data, Job
 from auricle.progress import Progress
+from auricle.records.manifest import Batches
 from auricle.runs.folder import RunFolder
 from auricle.runs.manifest import record_note, record_splits, record_stage, start_manifest
 from auricle.stages.manifest import describe_run
@@ -34,7 +34,7 @@ class Encoding:
         process: LazyEncoder,
         progress: Progress,
         *,
-        batches: dict[str, Any],
+        batches: Batches,
         source: AudioSource,
     ) -> None:
         """Prepare; nothing is planned yet.
@@ -52,13 +52,13 @@ class Encoding:
         store = open_store(job, process)
         check_probes(store.folder.parent, process.properties().probes, encoder=job.encoder.text)
         self.features = Features(
-            BatchPlan(mode=batches["mode"], budget_s=batches["budget_s"]),
+            BatchPlan(mode=batches.mode, budget_s=batches.budget_s),
             store,
             source,
             encoder=process.get,
             workers=job.workers,
         )
-        for batch, parts in batches.get("splits", {}).items():
+        for batch, parts in batches.splits.items():
             if store.parts(batch) is None:
                 store.write_parts(batch, parts)
         self._bytes_per_s = stored_bytes_per_s(store, process)
@@ -143,7 +143,7 @@ def start_encoding(
 ) -> Encoding:
     """Write the manifest of a run, or take up that of one that continues, and plan its batches."""
     manifest = describe_run(job, data, process.get().info, process.properties())
-    batches = start_manifest(folder, manifest)["batches"]
+    batches = start_manifest(folder, manifest).batches
     encoding = Encoding(job, folder, process, progress, batches=batches, source=data.source)
     encoding.note_flaws(data)
     plan_batches(job, data, encoding.features.plan)

@@ -10,15 +10,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from auricle.catalog.files import LoadedSuite, open_suite
 from auricle.catalog.load import base_recipe
 from auricle.catalog.spec import Suite, Task
 from auricle.errors import UserError
-from auricle.files import atomic_writer, write_json
+from auricle.files import atomic_writer
 from auricle.job import Data, Job, with_settings
 from auricle.lalm.answer import Answerer
+from auricle.records.manifest import Manifest, Trained
 from auricle.runs.folder import FurtherFolder, RunFolder
 from auricle.runs.manifest import start_manifest
 from auricle.stages.answering import Answering
@@ -128,13 +129,13 @@ def answer_further(
         process: The encoder.
     """
     folder = run.folder.further(job.suite.name)
-    about = describe_run(job, data, process.get().info, process.properties())
     tasks = {name: _name_of(run.folder) for name in data.tests}
-    trained = {"training": "reuse", "runs": tasks}
-    start_manifest(folder, replace(about, official=False, trained=trained))
+    trained = Trained(training="reuse", runs=tasks)
+    info, properties = process.get().info, process.properties()
+    start_manifest(folder, describe_run(job, data, info, properties, trained=trained))
     if job.options.disk_budget is not None:
         run.features.keep_only([])
-    batches = run.folder.read_manifest()["batches"]
+    batches = run.folder.read_manifest().batches
     encoding = Encoding(job, folder, process, run.progress, batches=batches, source=data.source)
     encoding.note_flaws(data)
     for table, asked in data.tests.values():
@@ -148,11 +149,11 @@ def answer_further(
 def gather_apart(run: RunFolder, suite: str, apart: Sequence[RunFolder]) -> FurtherFolder:
     """Bring the answers of runs that were trained apart together in a run's folder."""
     folder = run.further(suite)
-    about: dict[str, Any] = {}
+    about: Manifest | None = None
     runs: dict[str, str] = {}
     for one in apart:
         manifest = one.read_manifest()
-        for task in manifest["test"]:
+        for task in manifest.test:
             for source, target in (
                 (one.predictions(task), folder.predictions(task)),
                 (one.evidence(task), folder.evidence(task)),
@@ -164,24 +165,20 @@ def gather_apart(run: RunFolder, suite: str, apart: Sequence[RunFolder]) -> Furt
                     target.unlink(missing_ok=True)
             runs[task] = _name_of(one)
         about = _joined(about, manifest) if about else manifest
-    trained = {"training": "apart", "runs": runs}
-    write_json(folder.manifest, {**about, "suite": suite, "official": False, "trained": trained})
+    assert about is not None, "a suite has a task"
+    trained = Trained(training="apart", runs=runs)
+    about.with_fields(suite=suite, official=False, trained=trained).write(folder.manifest)
     return folder
 
 
-def _joined(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    stages: dict[str, dict[str, float]] = {}
-    for kind in ("stages_s", "stages_cpu_s"):
-        stages[kind] = dict(one.get(kind, {}))
-        for name, seconds in other.get(kind, {}).items():
-            stages[kind][name] = round(stages[kind].get(name, 0.0) + seconds, 3)
-    return {
-        **one,
-        **{name: one[name] | other[name] for name in ("mixture", "test", "failures")},
-        "mode": one["mode"] if one["mode"] == other["mode"] else "custom",
-        "notes": [*one["notes"], *other["notes"]],
-        **stages,
-    }
+def _joined(one: Manifest, other: Manifest) -> Manifest:
+    return one.with_times_of(other).with_fields(
+        mixture=one.mixture | other.mixture,
+        test=one.test | other.test,
+        failures=one.failures | other.failures,
+        mode=one.mode if one.mode == other.mode else "custom",
+        notes=[*one.notes, *other.notes],
+    )
 
 
 def _name_of(folder: RunFolder) -> str:

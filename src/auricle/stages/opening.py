@@ -25,7 +25,7 @@ from auricle.lalm.train import checkpoints_bytes
 from auricle.metrics.caption_models import load_caption_models, require_given_models
 from auricle.progress import Progress, bytes_text
 from auricle.runs.folder import RunFolder
-from auricle.runs.manifest import asked_side, record_note
+from auricle.runs.manifest import record_note
 from auricle.stages.process import (
     LazyEncoder,
     find_folder,
@@ -110,10 +110,10 @@ def _fresh(opened: Sequence[tuple[Job, Data]], process: LazyEncoder) -> list[tup
         folder: RunFolder = (
             find_folder(job, data, process) if apart else run.further(job.suite.name)
         )
-        stored = folder.read_manifest()["test"] if folder.manifest.is_file() else None
+        stored = folder.read_manifest().test if folder.manifest.is_file() else None
         asked = data.test_lock()
-        if stored is None or {n: asked_side(f) for n, f in stored.items()} != {
-            n: asked_side(f) for n, f in asked.items()
+        if stored is None or {n: f.asked for n, f in stored.items()} != {
+            n: f.asked for n, f in asked.items()
         }:
             found.append((job, data))
     return found

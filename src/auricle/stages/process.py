@@ -6,7 +6,8 @@ from auricle.encoder.host import EncoderProcess
 from auricle.encoder.properties import Properties, measure_properties
 from auricle.features.store import STORED, FeatureStore
 from auricle.job import Data, Job
-from auricle.runs.folder import RunFolder, run_hash
+from auricle.records.manifest import run_hash
+from auricle.runs.folder import RunFolder
 
 
 class LazyEncoder:
@@ -78,7 +79,7 @@ def find_folder(job: Job, data: Data, process: LazyEncoder) -> RunFolder:
     """The folder of the run that this job is, whether it exists or not."""
     identity = run_hash(
         encoder=process.get().info.content_hash,
-        mixture=data.training_content(),
+        mixture=data.training_lock(),
         recipe=job.recipe.model_dump(mode="json"),
         seed=job.seed,
     )

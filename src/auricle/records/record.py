@@ -1,0 +1,66 @@
+"""What all records on disk have in common: fields that are checked when they are read.
+
+A record keeps the fields that it does not know (a later version may add some) and never writes one
+that it was not given, so that reading and writing a file again changes nothing in it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from auricle.errors import DamagedFileError
+
+_LONGEST = 60
+
+
+class Record(BaseModel):
+    """A part of a file of ours."""
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="allow", use_attribute_docstrings=True
+    )
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """The stored form: the fields that were given, in their order."""
+        return self.model_dump(exclude_unset=True)
+
+    def with_fields(self, **fields: Any) -> Self:
+        """The same with some fields replaced."""
+        return self.model_copy(update=fields)
+
+    @classmethod
+    def from_json(cls, value: object, place: object) -> Self:
+        """A record from its stored form.
+
+        Args:
+            value: Parsed JSON.
+            place: Where it was read, for the error's text.
+
+        Raises:
+            DamagedFileError: A field is missing or is not what it should be.
+        """
+        try:
+            return cls.model_validate(value)
+        except (ValidationError, RecursionError) as error:
+            raise DamagedFileError(
+                f"{place} is damaged: {_first_problem(error)}. auricle writes such a file whole, "
+                "so something else changed it: bring a copy back, or remove what it belongs to."
+            ) from error
+
+
+def _first_problem(error: ValidationError | RecursionError) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    first, *others = error.errors(include_url=False)
+    where = ".".join(map(str, first["loc"]))
+    more = f" (and {len(others)} more)" if others else ""
+    if first["type"] == "missing":
+        return f"it has no {where}{more}"
+    seen = repr(first["input"])
+    seen = seen if len(seen) <= _LONGEST else f"{seen[:_LONGEST]}..."
+    expected = first["msg"].removeprefix("Input should be ")
+    if not where:
+        return f"it holds {seen}; expected an object"
+    return f"{where} is {seen}; expected {expected}{more}"
