@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +23,7 @@ from typing import Any, BinaryIO
 from auricle.errors import DamagedFileError, OutputError, RunBusyError
 
 TEMPORARY_PREFIX = ".tmp-"
+_YOUNG_S = 60.0
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _BLOCK = 1 << 20
 
@@ -78,6 +81,7 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
         OutputError: The file cannot be written.
     """
     make_folder(path.parent)
+    remove_abandoned(path.parent)
     temporary = None
     try:
         descriptor, temporary = tempfile.mkstemp(
@@ -85,6 +89,7 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
         )
         os.close(descriptor)
         with Path(temporary).open("wb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)  # says that its writer is alive
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -97,6 +102,19 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files that writers left in a folder when they were killed.
+
+    A living writer holds a lock on its file; one that is about to take it is younger than a minute.
+    """
+    now = time.time()
+    for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        with contextlib.suppress(OSError), path.open("rb") as stream:
+            if now - os.fstat(stream.fileno()).st_mtime > _YOUNG_S:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
 
 
 def _sync_folder(folder: Path) -> None:
@@ -180,8 +198,6 @@ def folder_lock(folder: Path, *, what: str, wait: bool = False) -> Iterator[None
     Raises:
         RunBusyError: Another process holds the lock and ``wait`` is false.
     """
-    import fcntl
-
     make_folder(folder)
     try:
         opened = (folder / ".lock").open("a+b")

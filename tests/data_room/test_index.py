@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import shutil
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +15,7 @@ import pytest
 
 from auricle.catalog.spec import Task
 from auricle.data.clips import AudioSource, ClipTable
-from auricle.data.index import index_path, open_indexes
+from auricle.data.index import LeftOut, index_path, open_indexes
 from auricle.data.shards import LockedShard
 from auricle.data.tables import collect_asked_clips
 from auricle.errors import DataError
@@ -87,7 +91,184 @@ def test_members_that_belong_to_no_complete_clip_are_counted(tmp_path: Path, hom
     audio = audio_bytes(tone(300, 0.1))
     members = [("a.flac", audio), ("a.json", b"{}"), ("b.flac", audio), ("c.json", b"{}")]
     table = opened(home, locked(write_tar(tmp_path / "s.tar", members)))
-    assert (len(table), table.left_out) == (1, 2)
+    assert (len(table), table.left_out) == (1, LeftOut(incomplete=2))
+
+
+def tar_of(path: Path, members: list[tuple[str | bytes, bytes, dict[str, object]]]) -> LockedShard:
+    """A tar of members with fields of their own; names may be bytes."""
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT, errors="surrogateescape") as tar:
+        for name, data, fields in members:
+            text = name if isinstance(name, str) else name.decode("utf-8", "surrogateescape")
+            info = tarfile.TarInfo(text)
+            info.size = len(data)
+            for field, value in fields.items():
+                setattr(info, field, value)
+            tar.addfile(info, io.BytesIO(data))
+    return locked(path)
+
+
+AUDIO = audio_bytes(tone(300, 0.1))
+
+
+@pytest.mark.parametrize(
+    ("members", "keys", "left_out"),
+    [
+        # macOS writes a file of its own before each; what begins with a dot parts no clip
+        (["._a.flac", "a.flac", "._a.json", "a.json"], ["a"], LeftOut(hidden=2)),
+        (["a.flac", "x/._a.json", "a.json"], ["a"], LeftOut(hidden=1)),
+        # the same key twice in a row is two clips, as it is where another one stands between
+        (["a.flac", "a.json", "a.flac", "a.json"], ["a", "a"], LeftOut()),
+        (["a.flac", "a.wav", "a.json"], ["a"], LeftOut(second=1)),
+        (["a.json", "a.json", "a.flac"], ["a"], LeftOut(second=1)),
+        (["a.flac", "a.json", "a.wav"], ["a"], LeftOut(apart=0, incomplete=1)),
+        # sorted by kind, not by name
+        (["a.flac", "b.flac", "a.json", "b.json", "c.flac", "c.json"], ["c"], LeftOut(apart=4)),
+        (["a.flac", "a.txt", "a.json", "README.txt"], ["a"], LeftOut(others=1)),
+        (["A.FLAC", "A.JSON", "./b.flac", "./b.json"], ["A", "b"], LeftOut()),
+        (["a.b.flac", "a.b.json", "c.flac", "c.json"], ["c"], LeftOut(others=2)),
+    ],
+)
+def test_what_is_in_no_clip_is_counted_by_kind(
+    members: list[str], keys: list[str], left_out: LeftOut, tmp_path: Path, home: Path
+) -> None:
+    audio = {"flac": AUDIO, "wav": AUDIO}
+    shard = tar_of(
+        tmp_path / "s.tar",
+        [(n, audio.get(n.rpartition(".")[2].lower(), b"{}"), {}) for n in members],
+    )
+    table = opened(home, shard)
+    assert [table.indexes[0].keys[j] for j in range(len(table))] == keys
+    assert table.left_out == left_out
+    again = opened(home, shard)  # from the file
+    assert again.left_out == left_out
+    assert again.select([0]).left_out == LeftOut()
+
+
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.SYMTYPE])
+def test_links_are_counted(kind: bytes, tmp_path: Path, home: Path) -> None:
+    link = {"type": kind, "linkname": "a.flac"}
+    members = [("a.flac", AUDIO, {}), ("a.json", b"{}", {}), ("b.flac", b"", link)]
+    members += [("b.json", b"{}", {}), ("c.txt", b"", link), ("d", b"", {"type": tarfile.DIRTYPE})]
+    table = opened(home, tar_of(tmp_path / "s.tar", members))
+    assert (len(table), table.left_out) == (1, LeftOut(incomplete=1, links=1))
+    assert table.left_out.texts(lost_only=True) == [
+        "1 file in no complete clip (audio + JSON)",
+        "1 links to audio or JSON (pack the files themselves: tar --dereference "
+        "--hard-dereference)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        (b"caf\xe9", "caf%E9"),  # Latin-1
+        ("\u72d7".encode("gbk"), "%B9%B7"),
+        ("caf\u00e9".encode(), "caf\u00e9"),
+        (b"\xed\xa0\x80", "%ED%A0%80"),  # half of a surrogate pair
+    ],
+)
+def test_names_that_are_no_utf_8_are_read(
+    name: bytes, key: str, tmp_path: Path, home: Path
+) -> None:
+    members = [(name + b".flac", AUDIO, {}), (name + b".json", b'{"n": 1}', {})]
+    table = opened(home, tar_of(tmp_path / "s.tar", members))
+    assert table.clip_id(0) == f"s/{key}"
+    assert table.fields(0) == {"n": 1}
+    assert opened(home, table.shards[0]).clip_id(0) == f"s/{key}"
+
+
+def test_a_sparse_member_is_named(tmp_path: Path, home: Path) -> None:
+    tar = shutil.which("tar")
+    if tar is None:
+        pytest.skip("no tar program here")
+    with (tmp_path / "a.flac").open("wb") as stream:
+        stream.write(AUDIO)
+        stream.truncate(1 << 20)
+    (tmp_path / "a.json").write_text("{}")
+    made = subprocess.run(
+        [tar, "--sparse", "--format=gnu", "-cf", "s.tar", "a.flac", "a.json"],
+        cwd=tmp_path,
+        check=False,
+    )
+    assert made.returncode == 0
+    with pytest.raises(DataError, match=r"s\.tar holds 1 sparse members.* \(a\.flac\).*--sparse"):
+        opened(home, locked(tmp_path / "s.tar"))
+
+
+def test_a_second_archive_behind_the_first_is_refused(tmp_path: Path, home: Path) -> None:
+    members = [("a.flac", AUDIO, {}), ("a.json", b"{}", {})]
+    one = tar_of(tmp_path / "one.tar", members).tar.read_bytes()
+    both = tmp_path / "both.tar"
+    both.write_bytes(one + one)
+    with pytest.raises(DataError, match=rf"second archive behind its end, at byte {len(one):,}"):
+        opened(home, locked(both))
+    both.write_bytes(one + bytes(2_000_384) + one)
+    with pytest.raises(DataError, match=rf"at byte {len(one) + 2_000_384:,}"):
+        opened(home, locked(both))
+    both.write_bytes(one + bytes(99_840))  # padding alone
+    assert len(opened(home, locked(both))) == 1
+
+
+def test_unsorted_archives_are_told_how_to_be_sorted(tmp_path: Path, home: Path) -> None:
+    names = ["a.flac", "b.flac", "a.json", "b.json"]
+    shard = tar_of(tmp_path / "s.tar", [(n, AUDIO if "flac" in n else b"{}", {}) for n in names])
+    with pytest.raises(DataError, match=r"holds no clip .* 4 files .*tar --sort=name"):
+        opened(home, shard)
+
+
+def test_json_that_is_nested_deep_is_named(tmp_path: Path, home: Path) -> None:
+    deep = b'{"n": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    table = opened(
+        home, locked(write_tar(tmp_path / "s.tar", [("a.flac", AUDIO), ("a.json", deep)]))
+    )
+    with pytest.raises(DataError, match=r"JSON of clip s/a cannot be read"):
+        table.fields(0)
+
+
+def test_more_shards_than_open_files_can_be_read(
+    make_shard: Callable[..., LockedShard], home: Path
+) -> None:
+    """120 shards, 120 feature batches and a limit of 100 open files, in a process of its own."""
+    for number in range(120):
+        make_shard([(f"k{number}", "flac", AUDIO, {"n": number})], f"s{number:03}.tar")
+    folder = next(iter(home.parent.glob("s000.tar"))).parent
+    script = f"""
+import resource, sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+import numpy as np
+from auricle.data.clips import AudioSource, ClipTable
+from auricle.data.index import open_indexes
+from auricle.data.shards import LockedShard
+from auricle.features.store import FeatureStore
+from auricle.files import sha256_file
+from auricle.progress import SilentProgress
+resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+paths = sorted(Path({str(folder)!r}).glob("s*.tar"))
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from making import locked
+shards = [locked(path) for path in paths]
+indexes = open_indexes(shards, home=Path({str(home)!r}), workers=2, progress=SilentProgress())
+table = ClipTable(shards, indexes)
+source = AudioSource([table])
+with ThreadPoolExecutor(8) as pool:
+    for turn in range(2):
+        fields = list(pool.map(table.fields, range(len(table))))
+        samples = list(pool.map(lambda clip: source.samples(table.window(clip)), range(len(table))))
+assert [one["n"] for one in fields] == list(range(120)), fields
+assert all(np.array_equal(one, samples[0]) for one in samples)
+store = FeatureStore(Path({str(home)!r}) / "features", dtype="float32", dim=3)
+for number in range(120):
+    store.write(f"{{number:064x}}", [np.full((2, 3), number, np.float32)])
+for turn in range(2):
+    for number in range(120):
+        assert (store.read(f"{{number:064x}}", 0) == number).all()
+print(len(table))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "120\n", "")
 
 
 def test_audio_without_a_readable_header_is_marked(

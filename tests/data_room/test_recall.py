@@ -56,7 +56,7 @@ def test_a_clip_of_a_shard_with_an_address_is_found(tmp_path: Path, home: Path) 
     install(write_tar(tmp_path / "part", MEMBERS), place.plain, source=ADDRESS)
     audio = heard(task, home)
     lock = audio._locks["t"]
-    clip = f"{lock['shards'][0]['name'].removesuffix('.tar')}/a"
+    clip = f"{lock.shards[0].name.removesuffix('.tar')}/a"
     assert audio("t", clip) is not None
 
 

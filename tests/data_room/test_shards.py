@@ -301,7 +301,7 @@ def test_the_data_lock_says_what_was_read_by_content(
 ) -> None:
     data = tar_bytes(tmp_path)
     put(elsewhere / "0.tar.gz", gzip.compress(data))
-    assert data_lock(prepared(task("0.tar.gz"), home), clips=3) == {
+    assert data_lock(prepared(task("0.tar.gz"), home), clips=3).to_json() == {
         "repository": REPOSITORY,
         "commit": "in-place",
         "clips": 3,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from pathlib import Path
 
 import numpy as np
@@ -64,3 +66,24 @@ def test_stores_of_another_dtype_or_width_do_not_meet(tmp_path: Path) -> None:
     FeatureStore(tmp_path, dtype="float32", dim=3).write("aa", [frames(2)])
     assert not FeatureStore(tmp_path, dtype="float16", dim=3).has("aa")
     assert not FeatureStore(tmp_path, dtype="float32", dim=4).has("aa")
+
+
+def test_what_a_killed_writer_left_is_removed_and_never_counted(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path, dtype="float32", dim=2)
+    store.write("ab" * 32, [np.ones((3, 2), np.float32)])
+    folder = store.path("ab" * 32).parent
+    size = store.path("ab" * 32).stat().st_size
+    old, young, living = (folder / f".tmp-{name}-{'cd' * 32}.bin" for name in ("x", "y", "z"))
+    for path in (old, young, living):
+        path.write_bytes(b"half")
+    for path in (old, living):
+        os.utime(path, (1, 1))
+    with living.open("rb") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)  # as its writer does while it writes
+        assert store.size() == size
+        assert sorted(folder.iterdir()) == sorted([store.path("ab" * 32), young, living])
+    assert store.size() == size
+    assert not living.exists()
+    os.utime(young, (1, 1))
+    store.write("ab" * 31 + "ef", [np.ones((3, 2), np.float32)])  # the next writer sweeps, too
+    assert not young.exists()

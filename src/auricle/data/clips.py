@@ -10,6 +10,7 @@ import json
 import os
 import threading
 from bisect import bisect_right
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from auricle.data.containers import Flaw
 from auricle.data.decode import DECODER_VERSION, Heard, hear
-from auricle.data.index import INDEX_VERSION, ShardIndex
+from auricle.data.index import INDEX_VERSION, LeftOut, ShardIndex
 from auricle.data.shards import LockedShard, data_lock
 from auricle.errors import DataError
 from auricle.records.manifest import DataLock
@@ -69,7 +70,6 @@ class ClipTable:
         self.indexes = tuple(indexes)
         self._ends = list(accumulate(len(index) for index in self.indexes))
         self._stems = [_stem(shard.name) for shard in self.shards]
-        self._streams = _Descriptors()
         self._chosen: list[tuple[int, int]] | None = None
 
     def __len__(self) -> int:
@@ -86,9 +86,14 @@ class ClipTable:
         return lock.with_fields(index=INDEX_VERSION, decoder=DECODER_VERSION)
 
     @property
-    def left_out(self) -> int:
-        """Members of the shards that belong to no complete clip."""
-        return sum(index.left_out for index in self.indexes)
+    def left_out(self) -> LeftOut:
+        """Members of the shards that are in no clip; nothing of a part of the clips."""
+        if self._chosen is not None:
+            return LeftOut()
+        total = LeftOut()
+        for index in self.indexes:
+            total = total.plus(index.left_out)
+        return total
 
     def place(self, clip: int) -> tuple[int, int]:
         """Shard number and place in it."""
@@ -156,12 +161,12 @@ class ClipTable:
         """
         shard, row = self.place(clip)
         index = self.indexes[shard]
-        data = self._streams.read(
+        data = _files.read(
             self.shards[shard].tar, int(index.json_offset[row]), int(index.json_size[row])
         )
         try:
             value = json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(
                 f"The JSON of clip {self.clip_id(clip)} cannot be read ({error}). "
                 "Make or fetch its shard anew."
@@ -182,13 +187,12 @@ class AudioSource:
         for table in tables:
             for shard, index in zip(table.shards, table.indexes, strict=True):
                 self._shards.setdefault(shard.sha256, (shard.tar, index))
-        self._streams = _Descriptors()
 
     def encoded(self, window: Window) -> tuple[bytes, str]:
         """The clip's audio file as it lies in the shard, and its suffix."""
         tar, index = self._shards[window.shard]
         row = window.position
-        data = self._streams.read(tar, int(index.audio_offset[row]), int(index.audio_size[row]))
+        data = _files.read(tar, int(index.audio_offset[row]), int(index.audio_size[row]))
         return data, index.suffixes[row]
 
     def samples(self, window: Window) -> NDArray[np.float32]:
@@ -211,28 +215,53 @@ class AudioSource:
         return replace(heard, flaw=Flaw.NONE) if known else heard
 
 
-class _Descriptors:
-    """Open files by path, read by offset; a shard is opened once."""
+class _OpenFiles:
+    """Open files by path, read by offset, shared by the whole process.
+
+    The official suites have 1,153 shards, and most systems allow 1,024 open files: at most
+    `_MOST_OPEN` are kept, and of those that nobody reads the one used longest ago is closed first.
+    """
 
     def __init__(self) -> None:
-        self._open: dict[Path, int] = {}
+        self._open: OrderedDict[Path, int] = OrderedDict()
+        self._readers: Counter[Path] = Counter()
         self._lock = threading.Lock()
 
     def read(self, path: Path, offset: int, size: int) -> bytes:
         with self._lock:
-            if path not in self._open:
-                self._open[path] = os.open(path, os.O_RDONLY)
-            descriptor = self._open[path]
-        data = os.pread(descriptor, size, offset)
+            descriptor = self._open.pop(path, None)
+            if descriptor is None:
+                self._close_idle(_MOST_OPEN - 1)
+                descriptor = os.open(path, os.O_RDONLY)
+            self._open[path] = descriptor
+            self._readers[path] += 1
+        try:
+            data = os.pread(descriptor, size, offset)
+        finally:
+            with self._lock:
+                self._readers[path] -= 1
+                if not self._readers[path]:
+                    del self._readers[path]
         if len(data) != size:
             raise DataError(
                 f"{path} is shorter than when it was indexed; give the command again to re-check it"
             )
         return data
 
-    def __del__(self) -> None:
-        for descriptor in self._open.values():
-            os.close(descriptor)
+    def close(self) -> None:
+        """Close all that nobody reads; they are opened again when asked for."""
+        with self._lock:
+            self._close_idle(0)
+
+    def _close_idle(self, most: int) -> None:
+        for path in [path for path in self._open if not self._readers[path]]:
+            if len(self._open) <= most:
+                return
+            os.close(self._open.pop(path))
+
+
+_MOST_OPEN = 48
+_files = _OpenFiles()
 
 
 def _stem(name: str) -> str:

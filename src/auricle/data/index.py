@@ -17,9 +17,11 @@ the n clips in the order of the tar:
                                what the header says; -1 = it cannot be read
     sample_rate   int32   [n]  source rate in Hz; 0 where ``num_samples`` is -1
     flaw          uint8   [n]  how the clip differs from what its header says, `containers.Flaw`
-    left_out      int64   []   members of the tar that belong to no complete clip
+    left_out      int64   [6]  members of the tar that are in no clip, by kind, `LeftOut`
 
 A clip is a run of neighbouring members with one key: the name up to the first dot of its last part.
+Bytes of a name that are no UTF-8 stand in the key as ``%E9``. Members whose last part begins with a
+dot belong to no clip and do not part one, as in the reference's reader.
 """
 
 from __future__ import annotations
@@ -31,18 +33,64 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auricle.data.decode import AUDIO_SUFFIXES, read_header
+from auricle.data.places import shown
 from auricle.data.shards import LockedShard
 from auricle.errors import DataError
 from auricle.files import atomic_writer
 from auricle.progress import Progress
 
-INDEX_VERSION = 2
+INDEX_VERSION = 3
+
+
+class LeftOut(NamedTuple):
+    """Members of a tar that are in no clip, by kind."""
+
+    incomplete: int = 0
+    """Audio without JSON, or JSON without audio."""
+    apart: int = 0
+    """The same, where the other half lies elsewhere in the tar: it is not sorted by name."""
+    second: int = 0
+    """A second audio or JSON file of a clip."""
+    links: int = 0
+    """Links to audio or JSON, which have no bytes of their own."""
+    hidden: int = 0
+    """Names that begin with a dot, as macOS writes beside every file."""
+    others: int = 0
+    """Files that are neither audio nor JSON of a clip."""
+
+    def plus(self, other: LeftOut) -> LeftOut:
+        """The sum."""
+        return LeftOut(*(one + more for one, more in zip(self, other, strict=True)))
+
+    def texts(self, *, lost_only: bool = False) -> list[str]:
+        """What was left out, in words.
+
+        Args:
+            lost_only: Only what may have been clips.
+        """
+        said = {
+            "incomplete": "{} files in no complete clip (audio + JSON)",
+            "apart": "{} files whose clip's other half lies elsewhere (sort the archive by name: "
+            "tar --sort=name)",
+            "second": "{} second audio or JSON files of a clip",
+            "links": "{} links to audio or JSON (pack the files themselves: tar --dereference "
+            "--hard-dereference)",
+            "hidden": "{} files whose names begin with a dot",
+            "others": "{} other files",
+        }
+        if lost_only:
+            del said["hidden"], said["others"]
+        return [
+            text.format(count).replace("1 files", "1 file")
+            for name, text in said.items()
+            if (count := getattr(self, name))
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +106,7 @@ class ShardIndex:
     num_samples: NDArray[np.int64]
     sample_rate: NDArray[np.int32]
     flaw: NDArray[np.uint8]
-    left_out: int
+    left_out: LeftOut
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -88,8 +136,13 @@ def open_indexes(
                 except DataError as error:
                     problems.append(str(error))
                 stage.advance()
-    empty = [s.name for s, i in zip(shards, found, strict=True) if i is not None and not len(i)]
-    problems += [f"Shard {name} holds no clip (audio file + JSON of one key)." for name in empty]
+    for shard, index in zip(shards, found, strict=True):
+        if index is not None and not len(index):
+            seen = ", ".join(index.left_out.texts())
+            problems.append(
+                f"Shard {shard.name} holds no clip (audio file + JSON of one key)"
+                f"{f' but {seen}' if seen else ''}."
+            )
     if problems:
         raise DataError(
             " ".join(problems) + " Fetch or make these shards anew, or leave their task out."
@@ -114,10 +167,10 @@ def _load(path: Path) -> ShardIndex | None:
             return ShardIndex(
                 keys=tuple(blob[a:b].decode() for a, b in zip(starts, ends, strict=True)),
                 suffixes=tuple(s.decode() for s in arrays["suffixes"].tolist()),
-                left_out=int(arrays["left_out"]),
+                left_out=LeftOut(*arrays["left_out"].tolist()),
                 **{name: arrays[name] for name in _COLUMNS},
             )
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
         return None  # damaged by something outside auricle; it is built again
 
 
@@ -137,18 +190,16 @@ class _Sample:
     key: str
     audio: tuple[int, int, str] | None = None
     json: tuple[int, int] | None = None
-    members: int = 0
+    second: int = 0
+    others: int = 0
+
+    @property
+    def is_complete(self) -> bool:
+        return self.audio is not None and self.json is not None
 
 
 def _build(shard: LockedShard, path: Path) -> ShardIndex:
-    size = shard.tar.stat().st_size
-    rows: list[_Sample] = []
-    left_out = 0
-    for sample in _samples(shard, size):
-        if sample.audio is None or sample.json is None:
-            left_out += sample.members
-        else:
-            rows.append(sample)
+    rows, left_out = _clips(shard)
     audio = [row.audio for row in rows if row.audio is not None]
     text = [row.json for row in rows if row.json is not None]
     headers = list(_headers(shard.tar, audio))
@@ -168,36 +219,111 @@ def _build(shard: LockedShard, path: Path) -> ShardIndex:
     return index
 
 
-def _samples(shard: LockedShard, size: int) -> Iterator[_Sample]:
+def _clips(shard: LockedShard) -> tuple[list[_Sample], LeftOut]:
+    """The complete clips in the tar's order, and what is in none."""
+    samples: list[_Sample] = []
+    links = hidden = 0
     current: _Sample | None = None
-    for name, offset, length in _members(shard, size):
+    for member in _members(shard):
+        name = _plain(member.name)
         folder, last = str(PurePosixPath(name).parent), PurePosixPath(name).name
+        if last.startswith("."):
+            hidden += member.isreg()
+            continue
         stem, _, suffix = last.partition(".")
         key = stem if folder == "." else f"{folder}/{stem}"
         suffix = suffix.lower()
-        if current is None or key != current.key:
-            if current is not None:
-                yield current
+        is_audio, is_json = suffix in AUDIO_SUFFIXES, suffix == "json"
+        if not member.isreg():
+            links += (member.islnk() or member.issym()) and (is_audio or is_json)
+            continue
+        # A complete clip whose key comes again is followed by another of that key.
+        again = current is not None and current.is_complete and (is_audio or is_json)
+        if current is None or key != current.key or again:
             current = _Sample(key)
-        current.members += 1
-        if suffix in AUDIO_SUFFIXES and current.audio is None:
-            current.audio = (offset, length, suffix)
-        elif suffix == "json" and current.json is None:
-            current.json = (offset, length)
-    if current is not None:
-        yield current
+            samples.append(current)
+        if (is_audio and current.audio) or (is_json and current.json):
+            current.second += 1
+        elif is_audio:
+            current.audio = (member.offset_data, member.size, suffix)
+        elif is_json:
+            current.json = (member.offset_data, member.size)
+        else:
+            current.others += 1
+    halves = [one for one in samples if not one.is_complete and (one.audio or one.json)]
+    heard, described = ({o.key for o in halves if o.audio}, {o.key for o in halves if o.json})
+    apart = sum(one.key in heard & described for one in halves)
+    return [one for one in samples if one.is_complete], LeftOut(
+        incomplete=len(halves) - apart,
+        apart=apart,
+        second=sum(one.second for one in samples),
+        links=links,
+        hidden=hidden,
+        others=sum(one.others for one in samples if not one.is_complete),
+    )
 
 
-def _members(shard: LockedShard, size: int) -> Iterator[tuple[str, int, int]]:
+def _plain(name: str) -> str:
+    """A member's name; bytes that are no UTF-8, which tarfile reads as surrogates, as ``%E9``."""
+    return "".join(
+        f"%{ord(sign) - 0xDC00:02X}" if "\udc80" <= sign <= "\udcff" else sign for sign in name
+    )
+
+
+def _members(shard: LockedShard) -> Iterator[tarfile.TarInfo]:
+    """All members of a tar.
+
+    Raises:
+        DataError: It is none, is cut short, holds sparse members or has another tar behind it.
+    """
+    size = shard.tar.stat().st_size
+    sparse: list[str] = []
     try:
-        with tarfile.open(shard.tar, "r:") as tar:
+        with tarfile.open(shard.tar, "r:", encoding="utf-8", errors="surrogateescape") as tar:
             for member in tar:
-                if member.offset_data + member.size > size:
+                if member.issparse():
+                    sparse.append(_plain(member.name))
+                elif member.isreg() and member.offset_data + member.size > size:
                     raise tarfile.ReadError("unexpected end of data")
-                if member.isreg():
-                    yield member.name, member.offset_data, member.size
-    except (tarfile.TarError, EOFError) as error:
+                yield member
+            end = tar.offset
+    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
         raise DataError(f"Shard {shard.name} is no complete tar archive ({error}).") from error
+    if sparse:
+        raise DataError(
+            f"Shard {shard.name} holds {len(sparse)} sparse members, whose holes are not stored "
+            f"({shown(sparse)}). Pack it without --sparse."
+        )
+    if behind := _archive_behind(shard.tar, end):
+        raise DataError(
+            f"Shard {shard.name} has a second archive behind its end, at byte {behind:,}, which no "
+            "reader of tar files looks at. Make one archive of both (tar --concatenate), or a "
+            "shard of each."
+        )
+
+
+def _archive_behind(tar: Path, end: int) -> int | None:
+    """Where another archive begins behind the end of the first; None where none does."""
+    block = tarfile.BLOCKSIZE
+    with tar.open("rb") as stream:
+        stream.seek(end)
+        place = end
+        while data := stream.read(2048 * block):
+            if any(data):
+                for start in range(0, len(data) - block + 1, block):
+                    header = data[start : start + block]
+                    if header[257:262] == b"ustar" and _is_header(header):
+                        return place + start
+            place += len(data)
+    return None
+
+
+def _is_header(block: bytes) -> bool:
+    try:
+        tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True
 
 
 def _headers(tar: Path, audio: Sequence[tuple[int, int, str]]) -> Iterator[tuple[int, int, int]]:
@@ -219,7 +345,7 @@ def _save(index: ShardIndex, path: Path) -> None:
         np.savez(
             stream,
             version=np.int64(INDEX_VERSION),
-            left_out=np.int64(index.left_out),
+            left_out=np.array(index.left_out, np.int64),
             keys=np.frombuffer(b"".join(encoded), np.uint8),
             key_ends=np.cumsum([len(k) for k in encoded], dtype=np.int64),
             suffixes=np.array([s.encode() for s in index.suffixes], "S8"),

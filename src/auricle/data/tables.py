@@ -64,11 +64,8 @@ def open_tables(
             problems.append(str(error))
             continue
         tables[task.name] = ClipTable(shards, indexes)
-        if left_out := tables[task.name].left_out:
-            progress.warn(
-                f"{task.name}: {left_out} files in its {side} shards belong to no complete clip "
-                "(audio + JSON) and are left out."
-            )
+        if left_out := tables[task.name].left_out.texts():
+            progress.warn(f"{task.name}: left out of its {side} shards: {'; '.join(left_out)}.")
         for text in flaw_texts(task.name, tables[task.name], side):
             progress.warn(text)
     if problems:

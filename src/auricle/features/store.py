@@ -37,10 +37,11 @@ import torch
 from numpy.typing import NDArray
 
 from auricle.errors import OutputError
-from auricle.files import atomic_writer, read_json, write_json
+from auricle.files import atomic_writer, read_json, remove_abandoned, write_json
 
 MAGIC = b"AURFEAT1"
-_OPEN_BATCHES = 1024
+_KNOWN_BATCHES = 4096
+_BLOCK = 1 << 20
 STORED: dict[str, np.dtype[Any]] = {
     "float32": np.dtype("<f4"),
     "float16": np.dtype("<f2"),
@@ -50,11 +51,12 @@ STORED: dict[str, np.dtype[Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class StoredBatch:
-    """An open batch: ``frames[j]`` is T' of window j, or -1; ``starts[j]`` its first row."""
+    """A batch that was checked: ``frames[j]`` is T' of window j, or -1; ``starts[j]`` its row."""
 
     frames: tuple[int, ...]
     starts: tuple[int, ...]
-    data: NDArray[Any]
+    first_byte: int
+    """Where its data begins."""
     dtype: str
     remarks: Mapping[str, Sequence[int]]
 
@@ -67,7 +69,7 @@ class FeatureStore:
         self._splits = folder / "splits"
         self.dtype = dtype
         self.dim = dim
-        self._open: OrderedDict[str, StoredBatch] = OrderedDict()
+        self._known: OrderedDict[str, StoredBatch] = OrderedDict()
 
     def path(self, batch: str) -> Path:
         """The file of a batch."""
@@ -75,7 +77,7 @@ class FeatureStore:
 
     def has(self, batch: str) -> bool:
         """Whether the batch is there and undamaged; a damaged one is removed."""
-        if batch in self._open:
+        if batch in self._known:
             return True
         path = self.path(batch)
         if not path.exists():
@@ -149,29 +151,41 @@ class FeatureStore:
         first, count = stored.starts[row], stored.frames[row]
         if count < 0:
             raise OutputError(f"window {row} of batch {batch} holds no features")
-        tensor = torch.from_numpy(np.array(stored.data[first : first + count]))
+        kind = STORED[self.dtype]
+        width = self.dim * kind.itemsize
+        values = np.empty((count, self.dim), kind)
+        # No file stays open between two reads: an official suite has more batches than a process
+        # may have open files.
+        with self.path(batch).open("rb", buffering=0) as stream:
+            stream.seek(stored.first_byte + first * width)
+            if stream.readinto(values.data) != count * width:
+                raise OutputError(f"{self.path(batch)} became shorter while it was used")
+        tensor = torch.from_numpy(values)
         return tensor.view(torch.bfloat16) if self.dtype == "bfloat16" else tensor
 
     def drop(self, batch: str) -> int:
         """Remove a batch; returns the bytes that it took."""
-        self._open.pop(batch, None)
+        self._known.pop(batch, None)
         path = self.path(batch)
         size = path.stat().st_size if path.exists() else 0
         path.unlink(missing_ok=True)
         return size
 
     def size(self) -> int:
-        """Bytes of all batches on disk."""
-        return sum(p.stat().st_size for p in self.folder.glob("*/*.bin"))
+        """Bytes of all batches on disk; what killed writers left is removed first."""
+        for folder in self.folder.glob("*/"):
+            remove_abandoned(folder)
+        batches = self.folder.glob("*/[0-9a-f]*.bin")
+        return sum(path.stat().st_size for path in batches)
 
     def _load(self, batch: str) -> StoredBatch:
-        if batch in self._open:
-            self._open.move_to_end(batch)
-            return self._open[batch]
+        if batch in self._known:
+            self._known.move_to_end(batch)
+            return self._known[batch]
         stored = _open_batch(self.path(batch), self.dtype, self.dim)
-        self._open[batch] = stored
-        if len(self._open) > _OPEN_BATCHES:
-            self._open.popitem(last=False)
+        self._known[batch] = stored
+        if len(self._known) > _KNOWN_BATCHES:
+            self._known.popitem(last=False)
         return stored
 
 
@@ -184,21 +198,20 @@ def _open_batch(path: Path, dtype: str, dim: int) -> StoredBatch:
         if length > os.fstat(stream.fileno()).st_size:
             raise ValueError(f"{path} is truncated")
         header = json.loads(stream.read(length))
-    frames = tuple(int(f) for f in header["frames"])
-    rows = sum(f for f in frames if f > 0)
-    stored = STORED[dtype]
-    if header["dtype"] != dtype or header["dim"] != dim:
-        raise ValueError(f"{path} holds {header['dtype']} x {header['dim']}")
-    if path.stat().st_size != 16 + length + rows * dim * stored.itemsize:
-        raise ValueError(f"{path} is truncated")
-    if rows == 0:
-        data: NDArray[Any] = np.zeros((0, dim), stored)
-    else:
-        data = np.memmap(path, stored, mode="r", offset=16 + length, shape=(rows, dim))
-    if zlib.crc32(data.data) != header["crc32"]:
+        frames = tuple(int(f) for f in header["frames"])
+        rows = sum(f for f in frames if f > 0)
+        if header["dtype"] != dtype or header["dim"] != dim:
+            raise ValueError(f"{path} holds {header['dtype']} x {header['dim']}")
+        size = rows * dim * STORED[dtype].itemsize
+        if os.fstat(stream.fileno()).st_size != 16 + length + size:
+            raise ValueError(f"{path} is truncated")
+        crc = 0
+        while block := stream.read(_BLOCK):
+            crc = zlib.crc32(block, crc)
+    if crc != header["crc32"]:
         raise ValueError(f"{path} is damaged")
     starts, row = [], 0
     for count in frames:
         starts.append(row)
         row += max(count, 0)
-    return StoredBatch(frames, tuple(starts), data, dtype, header.get("remarks", {}))
+    return StoredBatch(frames, tuple(starts), 16 + length, dtype, header.get("remarks", {}))

@@ -54,9 +54,14 @@ class Answering:
         encoding.tell_remarks(name)
         answered = {clip for clip, window in windows.items() if window not in bad}
         lost = sorted({a.id for a in asked} - answered)
+        reasons = []
         if lost:
-            shown = ", ".join(lost[:3]) + (", ..." if len(lost) > 3 else "")
-            reason = f"{len(lost)} of {len(asked)} test clips cannot be decoded ({shown})"
+            which = ", ".join(lost[:3]) + (", ..." if len(lost) > 3 else "")
+            reasons = [f"{len(lost)} of {len(asked)} test clips cannot be decoded ({which})"]
+        if left_out := table.left_out.texts(lost_only=True):
+            reasons.append(f"its test shards hold {'; '.join(left_out)}")
+        if reasons:
+            reason = "; ".join(reasons)
             record_failure(folder, name, f"incomplete: {reason}")
             encoding.progress.warn(f"{name}: {reason}; the task counts as missing.")
         join_chunks(folder, name, order=[a.id for a in asked if a.id not in lost])
