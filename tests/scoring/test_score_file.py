@@ -4,7 +4,7 @@ import pytest
 
 from auricle.errors import ScoringError, UnknownNameError
 from auricle.metrics.result import MetricOptions
-from auricle.scoring.score_file import read_clips, score_file
+from auricle.scoring.score_file import read_answers, score_file
 
 _REST = '"prediction": "a", "references": ["a"]}'
 
@@ -30,16 +30,16 @@ def test_a_predictions_csv_of_xares_llm_is_scored(write):
 
 def test_an_index_column_and_a_byte_order_mark_are_no_hindrance(write):
     path = write("p.csv", b"\xef\xbb\xbf,predict,labels\r\n0,dog,dog\r\n1,,cat\r\n")
-    assert [c.prediction for c in read_clips(path)] == ["dog", ""]
+    assert [c.prediction for c in read_answers(path).clips] == ["dog", ""]
 
 
 def test_tsv_is_read(write):
-    clips = read_clips(write("p.tsv", "predict\tlabels\na, b\tc\n"))
+    clips = read_answers(write("p.tsv", "predict\tlabels\na, b\tc\n")).clips
     assert (clips[0].prediction, clips[0].references) == ("a, b", ("c",))
 
 
 def test_rows_of_one_id_are_the_references_of_one_clip(write):
-    clips = read_clips(write("p.csv", "id,predict,labels\nx,a,b\ny,d,e\nx,a,c\n"))
+    clips = read_answers(write("p.csv", "id,predict,labels\nx,a,b\ny,d,e\nx,a,c\n")).clips
     assert [(c.id, c.references) for c in clips] == [("x", ("b", "c")), ("y", ("e",))]
 
 
@@ -56,28 +56,28 @@ def test_json_lines_are_read(write):
 
 def test_a_json_list_is_read(write):
     path = write("p.json", json.dumps([{"prediction": "a", "references": ["a"]}] * 2))
-    assert [c.id for c in read_clips(path)] == ["0", "1"]
+    assert [c.id for c in read_answers(path).clips] == ["0", "1"]
 
 
 def test_clips_without_an_id_are_told_apart_all_the_same(write):
     line = {"id": None, "prediction": "a", "references": ["a"]}
     path = write("p.jsonl", f"{json.dumps(line)}\n" * 3)
-    assert [c.id for c in read_clips(path)] == ["0", "1", "2"]
+    assert [c.id for c in read_answers(path).clips] == ["0", "1", "2"]
 
 
 def test_a_number_and_the_same_text_are_two_ids(write):
     lines = [{"id": name, "prediction": "a", "references": ["a"]} for name in (1, "1")]
-    assert len(read_clips(write("p.json", json.dumps(lines)))) == 2
+    assert len(read_answers(write("p.json", json.dumps(lines))).clips) == 2
 
 
 def test_a_format_is_known_by_its_content(write):
-    assert len(read_clips(write("p.txt", "predict\tlabels\na\tb\n"))) == 1
-    assert len(read_clips(write("p", '{"prediction": "a", "references": ["b"]}'))) == 1
+    assert len(read_answers(write("p.txt", "predict\tlabels\na\tb\n")).clips) == 1
+    assert len(read_answers(write("p", '{"prediction": "a", "references": ["b"]}')).clips) == 1
 
 
 def test_fields_of_any_length_are_read(write):
     text = "x" * 300_000
-    assert read_clips(write("p.csv", f"predict,labels\n{text},y\n"))[0].prediction == text
+    assert read_answers(write("p.csv", f"predict,labels\n{text},y\n")).clips[0].prediction == text
 
 
 def test_a_file_without_rows_has_a_reason(write):
@@ -131,9 +131,44 @@ def test_what_is_wrong_with_a_file_is_said(write, name, content, text):
 
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ScoringError, match="There is no file"):
-        read_clips(tmp_path / "nowhere.csv")
+        read_answers(tmp_path / "nowhere.csv")
 
 
 def test_an_unknown_metric(write):
     with pytest.raises(UnknownNameError, match="no metric named 'bleu'"):
         score_file(write("p.csv", "predict,labels\na,b\n"), "bleu")
+
+
+def test_rows_without_any_value_are_counted_and_are_no_clips(write):
+    """The empty rows that spreadsheets leave would be right answers: empty for empty."""
+    answers = read_answers(write("p.csv", "predict,labels\ncat,dog\n,\n  ,\t\n\n"))
+    assert ([c.prediction for c in answers.clips], answers.empty_rows) == (["cat"], 2)
+    report = score_file(write("p.csv", "predict,labels\ncat,dog\n,\n,\n,\n"), "accuracy")
+    assert (report["score"], report["num_clips"], report["empty_rows"]) == (0, 1, 3)
+    # an answer that was left empty is a wrong one
+    kept = read_answers(write("p.csv", "id,predict,labels\nx,,dog\n"))
+    assert (len(kept.clips), kept.empty_rows) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        ("predict,prediction,labels", "2 columns for the answer: 'predict' and 'prediction'"),
+        ("predict,labels,label", "2 columns for the label: 'labels' and 'label'"),
+        ("predict,labels,Labels", "2 columns for the label: 'labels' and 'labels'"),
+        ("id,predict,labels,ID", "2 columns for the clip's id: 'id' and 'id'"),
+    ],
+)
+def test_two_columns_of_one_meaning_are_refused(write, header, says):
+    row = ",".join("a" for _ in header.split(","))
+    with pytest.raises(ScoringError, match=says):
+        read_answers(write("p.csv", f"{header}\n{row}\n"))
+
+
+def test_a_file_of_some_of_a_tasks_clips_is_no_score_of_the_task(write):
+    path = write("p.csv", "predict,labels\ndog,dog\ncat,cat\n")
+    assert score_file(path, "accuracy")["failure"] is None
+    assert score_file(path, "accuracy", expected=2)["failure"] is None
+    report = score_file(path, "accuracy", expected=400)
+    assert report["failure"] == "2 clips were answered; the task has 400"
+    assert (report["score"], report["clips_expected"]) == (1.0, 400)

@@ -8,7 +8,6 @@ numpy (law 8). Every command prints its result on standard output, or one JSON o
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import sys
 import traceback
@@ -25,7 +24,7 @@ from auricle.cli import check as check_commands
 from auricle.cli import data as data_commands
 from auricle.cli import run as run_commands
 from auricle.cli import scores as score_commands
-from auricle.cli.terminal import PlainConsole, print_json
+from auricle.cli.terminal import PlainConsole, begin_output, print_json
 from auricle.errors import AuricleError, EncoderError
 from auricle.files import DISK_FULL, write_failure
 
@@ -83,6 +82,7 @@ def execute(arguments: Sequence[str]) -> int:
     logging.getLogger("auricle").addHandler(logging.NullHandler())
     # Our own sentence says what could not be fetched; each attempt's line would only hide it.
     logging.getLogger("huggingface_hub.utils._http").setLevel(logging.ERROR)
+    begin_output()
     console = PlainConsole(stderr=True, soft_wrap=True)
     try:
         code = int(app(list(arguments), standalone_mode=False) or 0)
@@ -94,7 +94,7 @@ def execute(arguments: Sequence[str]) -> int:
         return 2
     except AuricleError as error:
         if "--json" in arguments:
-            print_json(json.dumps({"error": _record(error)}))
+            print_json({"error": _record(error)})
         console.print(f"error: {error}", style="red")
         if isinstance(error, EncoderError) and error.quoted:
             console.print(error.quoted.rstrip(), style="dim")

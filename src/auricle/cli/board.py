@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -65,7 +64,7 @@ def rank_command(
     ]
     code = 3 if unranked else 0
     if as_json:
-        print_json(json.dumps(board))
+        print_json(board)
         return code
     if table is not None:
         print(board_table(board).render(table), end="")
@@ -149,7 +148,7 @@ def build_command(
         facts = {"out": str(summary.out), "tables": summary.tables, "entries": summary.entries}
         facts |= {"files": summary.files, "bytes": summary.bytes_written}
         facts |= {"warnings": summary.warnings}
-        print_json(json.dumps(facts))
+        print_json(facts)
         return
     tables = ", ".join(f"{name} {rows}" for name, rows in summary.tables.items())
     print(

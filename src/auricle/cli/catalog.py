@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import typer
 
 from auricle.cli.terminal import print_json
@@ -27,7 +25,7 @@ def suites_command(
     suites = [get_suite(name)] if name else [get_suite(each) for each in list_suites()]
     records = [suite_record(suite) for suite in suites]
     if as_json:
-        print_json(json.dumps({"suites": records}, ensure_ascii=False))
+        print_json({"suites": records})
     elif name:
         rows = [[task, f"{share:.4f}"] for task, share in records[0]["tasks"].items()]
         print_rows(["task", "share of draws"], rows, title=f"{name}: {suites[0].description}")
@@ -53,7 +51,7 @@ def tasks_command(
     tasks = [get_task(name)] if name else [get_task(each) for each in list_tasks()]
     records = [task_record(task) for task in tasks]
     if as_json:
-        print_json(json.dumps({"tasks": records}, ensure_ascii=False))
+        print_json({"tasks": records})
     elif name:
         rows = [[key, _cell(value)] for key, value in records[0].items()]
         print_rows(["field", "value"], rows, title=name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,7 +79,7 @@ def new_command(
 
         written = create_submission(folder, source=source)
     if as_json:
-        print_json(json.dumps({"written": [str(path) for path in written]}))
+        print_json({"written": [str(path) for path in written]})
         return
     for path in written:
         print(path)
@@ -102,7 +101,7 @@ def pack_command(
 
     packed = pack(folder, out=out, progress=make_progress(quiet=quiet))
     if as_json:
-        print_json(json.dumps(packed.record(), ensure_ascii=False))
+        print_json(packed.record())
     else:
         _print_stages(packed.stages)
         if packed.left_out:
@@ -136,7 +135,7 @@ def verify_command(
     if receipt is not None:
         write_json(receipt, found.receipt)
     if as_json:
-        print_json(json.dumps(found.record(), ensure_ascii=False))
+        print_json(found.record())
     else:
         _print_stages(found.stages)
         _print_receipt(found.receipt)
@@ -167,7 +166,7 @@ def register_command(
     found, table = register_teams(files, teams, now=datetime.now(UTC), last_day=day)
     refused = [each for each in found if each.problems]
     if as_json:
-        print_json(json.dumps({"files": [f.record() for f in found], "teams": table}))
+        print_json({"files": [f.record() for f in found], "teams": table})
         return 3 if refused else 0
     from auricle.cli.tables import print_rows
 
@@ -221,7 +220,7 @@ def judge_command(
     )
     found = judge(archive, options=options, progress=make_progress(quiet=quiet))
     if as_json:
-        print_json(json.dumps(found.record(), ensure_ascii=False))
+        print_json(found.record())
         return 0 if found.accepted else 3
     _print_stages(found.stages)
     if found.scores is not None:

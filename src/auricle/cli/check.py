@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import typer
 
 from auricle.cli.terminal import make_progress, print_json
@@ -55,7 +53,7 @@ def check_command(
         progress=make_progress(quiet=quiet or as_json),
     )
     if as_json:
-        print_json(json.dumps(report.to_json(), ensure_ascii=False))
+        print_json(report.to_json())
     else:
         from auricle.cli.tables import print_check
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -47,7 +46,7 @@ def make_command(
     )
     place = data_home() / "shards"
     if as_json:
-        print_json(json.dumps({"tasks": [task.name for task in synthetic], "folder": str(place)}))
+        print_json({"tasks": [task.name for task in synthetic], "folder": str(place)})
     else:
         print(f"synthetic tasks that are ready below {place}: {len(synthetic)}")
 
@@ -79,7 +78,7 @@ def fetch_command(
     progress = make_progress(quiet=quiet)
     records = fetch(tasks, home=data_home(), progress=progress, workers=workers)
     if as_json:
-        print_json(json.dumps({"tasks": records}))
+        print_json({"tasks": records})
         return
     rows = [
         [
@@ -114,9 +113,7 @@ def check_command(
     options = RunOptions(evaluations=tuple(evaluations))
     found = check_data(suite, options=options, progress=make_progress(quiet=quiet))
     if as_json:
-        print_json(
-            json.dumps({"tasks": {k: {"train": a, "test": b} for k, (a, b) in found.items()}})
-        )
+        print_json({"tasks": {k: {"train": a, "test": b} for k, (a, b) in found.items()}})
         return
     rows = [[name, str(train), str(test)] for name, (train, test) in found.items()]
     print_rows(["task", "training clips", "test clips asked"], rows)
@@ -133,7 +130,7 @@ def list_command(suite: str = _SUITE, as_json: bool = _JSON) -> int:
     tasks = open_suite(suite).tasks
     records = list_data(tasks, home=data_home())
     if as_json:
-        print_json(json.dumps({"tasks": records}))
+        print_json({"tasks": records})
     else:
         rows = [
             [
@@ -168,7 +165,7 @@ def verify_command(suite: str = _SUITE, as_json: bool = _JSON, quiet: bool = _QU
     records = verify_data(open_suite(suite).tasks, home=data_home(), progress=progress)
     bad = [r for r in records if r["state"] != "good"]
     if as_json:
-        print_json(json.dumps({"shards": records}))
+        print_json({"shards": records})
     else:
         if bad:
             rows = [[r["task"], r["shard"], r["state"], r["message"]] for r in bad]
@@ -213,7 +210,7 @@ def import_command(
     )
     made = import_folder(audio, table, out=out, plan=plan, progress=make_progress(quiet=quiet))
     if as_json:
-        print_json(json.dumps(made))
+        print_json(made)
         return
     print(
         f"{made['file']}: {made['train_clips']} training and {made['test_clips']} test clips in "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -149,7 +148,7 @@ def run_command(
     result = run(encoder, suite, options=options, progress=make_progress(quiet=quiet))
     if as_json:
         shown = {"run": str(result.folder.path), "scores": result.scores}
-        print_json(json.dumps(shown | {"further": result.further}))
+        print_json(shown | {"further": result.further})
     else:
         from auricle.cli.tables import print_scores
 
@@ -219,7 +218,7 @@ def plan_command(
     progress = make_progress(quiet=quiet or as_json)
     plan = make_plan(encoder, suite, options=options, progress=progress, calibration_s=time_limit)
     if as_json:
-        print_json(json.dumps(plan))
+        print_json(plan)
     else:
         from auricle.cli.plan_tables import print_plan
 

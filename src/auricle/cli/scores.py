@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from auricle.cli.terminal import one_format, print_json
+from auricle.cli.terminal import make_progress, one_format, print_json
 from auricle.errors import UserError, printable
 
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ def _score_folder(path: Path, options: MetricOptions, *, table: str | None, as_j
         title = f"{folder.path.name} on {scores['suite']}"
         result = {"run": str(folder.path), "scores": scores, "further": further}
     if as_json:
-        print_json(json.dumps(result))
+        print_json(result)
     elif table is not None:
         from auricle.scoring.tables import scores_table
 
@@ -143,24 +142,31 @@ def _score_file(
 
     if task is not None and metric is not None:
         raise UserError("Both --task and --metric were given; the task says its metric itself.")
+    expected = None
     if task is not None:
         from auricle.catalog.load import get_task
 
         known = get_task(task)
         metric = known.metric
         options = replace(options, num_classes=known.num_classes, separator=known.separator)
+        expected = known.test_clips
     if metric is None:
         raise UserError(
             f"{path} is a file of answers: say how to score it, e.g. --metric iWER or "
             "--task esc-50."
         )
-    return score_file(path, metric, options=options)
+    return score_file(path, metric, options=options, expected=expected)
 
 
 def _print_metric(report: dict[str, Any], *, table: str | None, as_json: bool) -> int:
-    code = 3 if report["score"] is None else 0
+    code = 3 if report["score"] is None or report["failure"] else 0
+    progress = make_progress(quiet=True)
+    if report["failure"]:
+        progress.warn(f"{report['failure']}, so this is no score of the task.")
+    if rows := report["empty_rows"]:
+        progress.warn(f"{rows} rows without any value are no clips.")
     if as_json:
-        print_json(json.dumps(report))
+        print_json(report)
         return code
     from auricle.scoring.tables import metric_table
 
@@ -198,7 +204,7 @@ def report_command(
         if share:
             write_text(path, page_to_share(each).decode())
     if as_json:
-        print_json(json.dumps({"report": str(path)}))
+        print_json({"report": str(path)})
     else:
         print(path)
 
@@ -223,7 +229,7 @@ def export_command(
 
     made = export_run(RunFolder.open(run), out, review=review)
     if as_json:
-        print_json(json.dumps({"export": str(made.path), "report": str(made.report)}))
+        print_json({"export": str(made.path), "report": str(made.report)})
     else:
         print(made.path)
 
@@ -257,7 +263,7 @@ def compare_command(
 
         write_comparison(folders, page, encoders=found["encoders"])
     if as_json:
-        print_json(json.dumps(found | {"page": str(page) if page else None}))
+        print_json(found | {"page": str(page) if page else None})
     elif table is not None:
         from auricle.scoring.tables import comparison_table
 

@@ -6,10 +6,12 @@ Everything here goes to standard error; standard output carries results alone.
 from __future__ import annotations
 
 import contextlib
+import io
+import json
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,27 @@ class PlainConsole(Console):
         return super().render_str(printable(text), **options)
 
 
+_warnings: list[str] = []
+"""What the command that runs has warned of."""
+
+
+def _warned(text: str) -> str:
+    logger.warning(text)
+    _warnings.append(text)
+    return f"warning: {text}"
+
+
+class QuietProgress(SilentProgress):
+    """Warnings alone: ``--quiet`` asks for no progress."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def warn(self, text: str) -> None:
+        """Print a line that starts with ``warning:``."""
+        self._console.print(_warned(text), soft_wrap=True)
+
+
 class BarProgress:
     """Bars with a time left, for a terminal."""
 
@@ -78,8 +101,7 @@ class BarProgress:
 
     def warn(self, text: str) -> None:
         """Print a line in yellow."""
-        logger.warning(text)
-        self._console.print(f"warning: {text}", style="yellow")
+        self._console.print(_warned(text), style="yellow")
 
 
 class _BarStage:
@@ -119,8 +141,7 @@ class PlainProgress:
 
     def warn(self, text: str) -> None:
         """Print a line that starts with ``warning:``."""
-        logger.warning(text)
-        self._line(f"warning: {text}")
+        self._line(_warned(text))
 
     def _line(self, text: str) -> None:
         self._console.print(text, soft_wrap=True)
@@ -156,11 +177,11 @@ def _log_stage(name: str, total: float, unit: str, took: float) -> None:
     logger.info("%s: %.0f %s in %.2f s", name, total, unit, took)
 
 
-def make_progress(*, quiet: bool) -> BarProgress | PlainProgress | SilentProgress:
-    """The progress that fits standard error and the user's wish."""
-    if quiet:
-        return SilentProgress()
+def make_progress(*, quiet: bool) -> BarProgress | PlainProgress | QuietProgress:
+    """The progress that fits standard error and the user's wish; warnings are always shown."""
     console = PlainConsole(stderr=True)
+    if quiet:
+        return QuietProgress(console)
     return BarProgress(console) if console.is_terminal else PlainProgress(console)
 
 
@@ -191,7 +212,22 @@ def one_format(table: str | None, *, as_json: bool) -> None:
         raise UserError("Both --json and --table were given; give one of them.")
 
 
-def print_json(text: str) -> None:
-    """Write one JSON object to standard output and nothing else."""
+def print_json(value: Mapping[str, Any]) -> None:
+    """Write one JSON object to standard output and nothing else.
+
+    Its ``warnings`` are all that the command warned of, whether shown or not; an object that has
+    the field keeps its own before them.
+    """
+    warnings = dict.fromkeys([*value.get("warnings", ()), *_warnings])
+    plain = (sys.stdout.encoding or "ascii").lower().replace("-", "") != "utf8"
+    text = json.dumps({**value, "warnings": list(warnings)}, ensure_ascii=plain)
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+def begin_output() -> None:
+    """At a command's start: nothing was warned of yet, and no terminal's encoding stops a line."""
+    _warnings.clear()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -5,7 +5,8 @@ Formats, all UTF-8:
 - CSV as XARES-LLM's ``predictions_*.csv``, and TSV: a header with ``predict`` and ``labels`` (also
   ``prediction``; ``label``, ``reference``, ``references``), a row per sample. A column ``id`` makes
   rows of one id the references of one clip, whose answer must then be the same; without it every
-  row is a clip of its own. Other columns are ignored.
+  row is a clip of its own. Other columns are ignored. Rows without any value, which spreadsheets
+  leave at the end, are no clips; they are counted.
 - JSON lines: ``{"id", "prediction", "references": [text, ...]}`` a line; ``id`` may be left out of
   all (or be null), ``references`` may be one text. A JSON list of such objects is read too.
 """
@@ -15,39 +16,44 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from auricle.errors import ScoringError
 from auricle.metrics.compute import canonical_metric, compute_prepared, prepare
 from auricle.metrics.result import MetricOptions, finite_or_none
-from auricle.scoring.summary import ScoredClip, measured
+from auricle.scoring.summary import ScoredClip, measured, wrong_count
 
 _ANSWER = ("predict", "prediction", "predictions")
 _REFERENCE = ("labels", "label", "references", "reference")
 _BESIDE = ("low", "high", "interval", "chance", "chance_corrected", "chance_answers")
 
 
-def score_file(path: Path, metric: str, *, options: MetricOptions | None = None) -> dict[str, Any]:
+def score_file(
+    path: Path, metric: str, *, options: MetricOptions | None = None, expected: int | None = None
+) -> dict[str, Any]:
     """Score a file of answers.
 
     Args:
         path: CSV, TSV or JSON lines.
         metric: Name in any case.
         options: What the metric needs besides texts.
+        expected: How many clips its task has; None where that is not known.
 
     Returns:
         ``{"metric", "score", "raw", "corrected", "reason", "per_clip", "num_clips", "num_samples",
         "detail"}``, fit for JSON; where there is a score also ``low`` and ``high`` with how they
         were found (``interval``), ``chance``, ``chance_corrected`` and ``chance_answers``.
+        ``clips_expected`` is ``expected``, ``failure`` says where the file has another number, and
+        ``empty_rows`` counts rows without any value, which are no clips.
 
     Raises:
         ScoringError: The file cannot be read, or a caption model is missing.
         UnknownNameError: No such metric.
     """
     name, options = canonical_metric(metric), options or MetricOptions()
-    clips = read_clips(path)
+    clips, empty_rows = read_answers(path)
     samples = prepare(name, [c.prediction for c in clips], [c.references for c in clips])
     result = compute_prepared(name, samples, options)
     known = {} if result.score is None else measured(samples, result, options)
@@ -60,12 +66,23 @@ def score_file(path: Path, metric: str, *, options: MetricOptions | None = None)
         "per_clip": result.per_clip,
         "num_clips": result.num_clips,
         "num_samples": result.num_samples,
+        "clips_expected": expected,
+        "failure": wrong_count(len(clips), expected),
+        "empty_rows": empty_rows,
         **{field: known.get(field) for field in _BESIDE},
         "detail": known.get("detail", result.detail),
     }
 
 
-def read_clips(path: Path) -> list[ScoredClip]:
+class Answers(NamedTuple):
+    """What a file of answers holds."""
+
+    clips: list[ScoredClip]
+    empty_rows: int
+    """Rows without any value."""
+
+
+def read_answers(path: Path) -> Answers:
     """Read a file of answers; its ending, or else its first characters, tell the format.
 
     Raises:
@@ -87,14 +104,14 @@ def read_clips(path: Path) -> list[ScoredClip]:
         raise ScoringError(f"{path} cannot be read ({error.strerror}).") from error
 
 
-def _read(path: Path, stream: TextIO) -> list[ScoredClip]:
+def _read(path: Path, stream: TextIO) -> Answers:
     start = stream.read(4096)
     stream.seek(0)
     suffix = path.suffix.lower()
     if suffix in (".jsonl", ".json", ".ndjson") or start.lstrip()[:1] in ("{", "["):
         if start.lstrip()[:1] == "[":
-            return _from_objects(path, _list_items(path, stream))
-        return _from_objects(path, _lines(path, stream))
+            return Answers(_from_objects(path, _list_items(path, stream)), 0)
+        return Answers(_from_objects(path, _lines(path, stream)), 0)
     header = start.splitlines()[0] if start else ""
     tabs = suffix == ".tsv" or (suffix != ".csv" and "\t" in header)
     # Answers may be longer than the csv module's default field.
@@ -110,19 +127,21 @@ def _read(path: Path, stream: TextIO) -> list[ScoredClip]:
         csv.field_size_limit(before)
 
 
-def _from_rows(path: Path, rows: Iterator[list[str]]) -> list[ScoredClip]:
+def _from_rows(path: Path, rows: Iterator[list[str]]) -> Answers:
     header = [name.strip().lower() for name in next(rows, [])]
-    answer = next((header.index(name) for name in _ANSWER if name in header), None)
-    reference = next((header.index(name) for name in _REFERENCE if name in header), None)
+    answer = _column(path, header, _ANSWER, "the answer")
+    reference = _column(path, header, _REFERENCE, "the label")
+    identity = _column(path, header, ("id",), "the clip's id")
     if answer is None or reference is None:
         seen = ", ".join(header[:8])
         seen = f"has the columns: {seen}" if header else "is empty"
         raise ScoringError(f"{path} {seen}. Expected a header with 'predict' and 'labels'.")
-    identity = header.index("id") if "id" in header else None
     answers: dict[str, str] = {}
     references: dict[str, list[str]] = {}
+    empty_rows = 0
     for number, row in enumerate(rows, 2):
-        if not row:
+        if not any(cell.strip() for cell in row):
+            empty_rows += len(row) > 0
             continue
         if len(row) != len(header):
             raise ScoringError(
@@ -141,7 +160,19 @@ def _from_rows(path: Path, rows: Iterator[list[str]]) -> list[ScoredClip]:
                 "are the references of one answer."
             )
         references.setdefault(clip, []).append(row[reference])
-    return [ScoredClip(clip, text, tuple(references[clip])) for clip, text in answers.items()]
+    clips = [ScoredClip(clip, text, tuple(references[clip])) for clip, text in answers.items()]
+    return Answers(clips, empty_rows)
+
+
+def _column(path: Path, header: list[str], names: Sequence[str], what: str) -> int | None:
+    """The place of the column of one meaning; None where there is none."""
+    places = [place for place, name in enumerate(header) if name in names]
+    if len(places) > 1:
+        shown = " and ".join(f"'{header[place]}'" for place in places)
+        raise ScoringError(
+            f"{path} has {len(places)} columns for {what}: {shown}. Leave one of them."
+        )
+    return places[0] if places else None
 
 
 def _lines(path: Path, stream: TextIO) -> Iterator[tuple[str, Any]]:

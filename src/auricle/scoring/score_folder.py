@@ -15,7 +15,7 @@ from typing import Any
 from auricle.catalog.load import get_suite, get_task, list_tasks
 from auricle.errors import AuricleError, ScoringError
 from auricle.metrics.result import MetricOptions
-from auricle.scoring.score_file import read_clips
+from auricle.scoring.score_file import read_answers
 from auricle.scoring.summary import TaskScore, missing_task, score_task, summarise
 
 _PATTERN = "predictions_*.csv"
@@ -89,7 +89,7 @@ def _score(path: Path, name: str, options: MetricOptions) -> TaskScore:
     task = get_task(name)
     assert task.metric is not None
     try:
-        clips = read_clips(path)
+        clips = read_answers(path).clips
     except AuricleError as error:  # the other files go on
         return _missing(name, str(error))
     if not clips:

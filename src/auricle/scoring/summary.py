@@ -69,9 +69,15 @@ def score_task(
         entry = measured(samples, result, options)
     except UserError as error:
         return missing_task(name, expected=expected, failure=str(error))
-    if failure is None and expected is not None and len(clips) != expected:
-        failure = f"{len(clips)} clips were answered; the task has {expected}"
+    failure = failure or wrong_count(len(clips), expected)
     return {**entry, "clips_scored": len(clips), "clips_expected": expected, "failure": failure}
+
+
+def wrong_count(answered: int, expected: int | None) -> str | None:
+    """Why a task with this number of answers is incomplete; None where it is whole."""
+    if expected is None or answered == expected:
+        return None
+    return f"{answered} clips were answered; the task has {expected}"
 
 
 def caption_evidence(
