@@ -28,6 +28,7 @@ from auricle.data.tables import (
 from auricle.encoder.load import EncoderSpec, parse_encoder
 from auricle.errors import DataError, UserError
 from auricle.files import data_home
+from auricle.metrics.labels import label_problems
 from auricle.metrics.result import MetricOptions
 from auricle.progress import Progress
 from auricle.records.manifest import MixtureTask, TestTask
@@ -257,9 +258,11 @@ def open_data(job: Job, progress: Progress) -> Data:
             problems.append(str(error))
     if problems:
         raise DataError("\n".join(problems))
-    parts, texts, tests = [], [], {}
+    parts, tests = [], {}
+    texts: list[str] = []
     held_out = job.suite.held_out
     for task in job.tasks:
+        before = len(texts)
         try:
             if train := opened["train"].get(task.name):
                 if held_out is not None:
@@ -271,6 +274,19 @@ def open_data(job: Job, progress: Progress) -> Data:
                 parts.append(MixturePart(task, train, job.suite.shares[task.name]))
             if test := opened["test"].get(task.name):
                 tests[task.name] = (test, collect_asked_clips(task, test))
+            sides = {"train": texts[before:]}
+            sides["test"] = (
+                [t for clip in tests[task.name][1] for t in clip.references]
+                if (task.name in tests)
+                else []
+            )
+            for problem in label_problems(
+                sides,
+                task.metric or "",
+                separator=task.separator,
+                num_classes=task.num_classes,
+            ):
+                progress.warn(f"{task.name}: {problem}")
         except DataError as error:
             problems.append(str(error))
     if problems:

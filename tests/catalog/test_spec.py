@@ -41,13 +41,48 @@ def task(**changes: Any) -> Task:
         ({"label": 2.5}, ["2.5"]),
         ({"label": 1e-7}, ["0.0000001"]),
         ({"label": ["a", 3]}, ["a", "3"]),
-        ({"label": ""}, [""]),
         ({"label": None, "labels": "cat"}, ["cat"]),
         ({"label": [], "labels": "cat"}, ["cat"]),
     ],
 )
 def test_the_first_field_that_is_present_wins(fields: dict[str, Any], texts: list[str]) -> None:
     assert task().texts(fields, "train") == texts
+
+
+def own(**changes: Any) -> Task:
+    return task(repository=None, **changes)
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "texts"),
+    [
+        ("accuracy", 1.0, ["1"]),  # as a table of numbers writes the class 1
+        ("accuracy", 2.5, ["2.5"]),
+        ("accuracy", ["a", "b"], ["a", "b"]),
+        ("mAP", ["dog", "cat"], ["dog;cat"]),  # labels of one sample, not two references
+        ("mAP", ["dog"], ["dog"]),
+        ("iWER", "", [""]),  # nothing is said in the recording
+    ],
+)
+def test_labels_of_ones_own_data_mean_what_tables_mean(
+    metric: str, value: Any, texts: list[str]
+) -> None:
+    assert own(metric=metric, num_classes=2).texts({"label": value}, "train") == texts
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (float("nan"), r"holds a float \(nan\)"),
+        (float("inf"), r"holds a float \(inf\)"),
+        ("", "is blank; expected a label"),
+        (" \t", "is blank; expected a label"),
+        (["dog", ""], "is blank; expected a label"),
+    ],
+)
+def test_what_is_no_label_is_refused(value: Any, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        own().texts({"label": value}, "train")
 
 
 def test_each_side_has_its_own_field() -> None:

@@ -19,7 +19,7 @@ def test_what_was_made_is_said_and_has_a_json_form(
     place = shared_home / "shards"
     assert capsys.readouterr().out == f"synthetic tasks that are ready below {place}: 1\n"
     assert execute([*made, "--json"]) == 0
-    expected = {"tasks": ["synth-keyword"], "folder": str(place)}
+    expected = {"tasks": ["synth-keyword"], "folder": str(place), "warnings": []}
     assert json.loads(capsys.readouterr().out) == expected
     assert execute([*made, "--workers", "-1"]) == 2
     assert "--workers" in capsys.readouterr().err

@@ -30,7 +30,7 @@ def write_case(path: Path, case: dict[str, Any]) -> Path:
                 stream.write(json.dumps(line) + "\n")
         else:
             writer = csv.writer(stream, delimiter="\t" if path.suffix == ".tsv" else ",")
-            # With an id a row of an empty answer to an empty text is a clip; without one it is none.
+            # With an id, an empty answer to an empty text is a clip; without one it is none.
             rows = [(str(number), *pair) for number, pair in enumerate(pairs)]
             writer.writerows([("id", "predict", "labels"), *rows])
     return path

@@ -354,7 +354,7 @@ def test_an_address_that_is_none_is_refused_before_the_first_attempt(
     ):
         fetched(home, other, retry_wait_s=60)
     monkeypatch.setenv("HF_ENDPOINT", "notaurl")
-    with pytest.raises(DataError, match=r"HF_ENDPOINT is 'notaurl'; expected .*https://hugg"):
+    with pytest.raises(DataError, match=r"HF_ENDPOINT is 'notaurl', .*; expected .*https://hugg"):
         fetched(home, retry_wait_s=60)
 
 

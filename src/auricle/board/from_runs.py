@@ -27,6 +27,7 @@ from auricle.catalog.load import get_suite, list_suites
 from auricle.errors import ScoringError
 from auricle.records.manifest import Manifest, TestTask
 from auricle.runs.folder import RunFolder
+from auricle.scoring.board_csv import CUSTOM
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def _obstacle(folder: RunFolder, entry: Entry) -> str:
     """Why a run takes no rank, whatever its scores; empty where nothing stands in the way."""
     if not read_receipt(folder).get("accepted", True):
         return "its submission was not accepted"
-    return "it was measured by a recipe of its own" if entry.mode == "custom" else ""
+    return CUSTOM if entry.mode == "custom" else ""
 
 
 def _planned_tasks(suite: str, track: str) -> set[str]:

@@ -13,8 +13,8 @@ from dataclasses import replace
 from auricle.board.model import Column, Entry, Found, Result, Row, Table
 from auricle.board.names import base_slug
 from auricle.board.standing import edition, rank_results
-from auricle.challenge.entry_names import fold_name
 from auricle.errors import ScoringError
+from auricle.names import fold_name
 
 _TRACKS = {"a": "classification", "b": "transcription and captions"}
 _DOMAINS = ("speech", "sound", "music", "general")

@@ -7,6 +7,7 @@ part of the format (docs/protocol.md, "Tasks").
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
 from math import inf
@@ -187,6 +188,11 @@ class Task(_Spec):
         names = [name.strip() for name in listed.split(";") if name.strip()]
         return tuple(dict.fromkeys([*names, *FALLBACK_FIELDS]))
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is of the user's own data, whose labels mean what tables mean by them."""
+        return self.repository is None and self.synthetic is None
+
     def texts(self, fields: dict[str, Any], side: str) -> list[str]:
         """The texts of a clip: training targets, or references at test.
 
@@ -206,12 +212,31 @@ class Task(_Spec):
             value = fields.get(name)
             if value is not None and value != []:
                 elements = value if isinstance(value, list) else [value]
-                return [_text_of(element, name) for element in elements]
+                texts = [self._text_of(element, name) for element in elements]
+                if self.metric == "mAP" and self.is_own and len(texts) > 1:
+                    return [self.separator.join(texts)]  # the labels of one sample
+                return texts
         seen = ", ".join(sorted(fields)) or "no fields at all"
         raise DataError(
             f"its JSON has {seen}; expected a label in one of {', '.join(wanted)}. Correct "
             f"{'train' if side == 'train' else 'test'}_field of the task, or its shards"
         )
+
+    def _text_of(self, value: Any, name: str) -> str:
+        """A label's text; what a class cannot be called is none.
+
+        Raises:
+            DataError: It is no text or number, not finite, or blank where it names a class.
+        """
+        if isinstance(value, float) and self.is_own and value.is_integer():
+            value = int(value)  # 1.0 is the class 1, as tables of numbers write it
+        text = _text_of(value, name)
+        if not text.strip() and self.is_own and self.metric in ("accuracy", "mAP"):
+            raise DataError(
+                f"its JSON field '{name}' is blank; expected a label. Correct the shards, or leave "
+                "the clip out"
+            )
+        return text
 
 
 class HeldOut(_Spec):
@@ -266,7 +291,7 @@ def _text_of(value: Any, name: str) -> str:
         return value
     if isinstance(value, bool | int):
         return str(value)
-    if isinstance(value, float):
+    if isinstance(value, float) and math.isfinite(value):
         text = repr(value)
         return format(Decimal(text), "f") if "e" in text else text
     raise DataError(

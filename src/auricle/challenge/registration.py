@@ -23,7 +23,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from auricle.challenge.entry_names import fold_name
 from auricle.challenge.plain_yaml import MAX_BYTES
 from auricle.challenge.rules import check_people, deadline, find_conflicts, is_in_time
 from auricle.challenge.submission import (
@@ -36,6 +35,7 @@ from auricle.challenge.submission import (
 from auricle.challenge.verdicts import Problem, Verdict, shown
 from auricle.errors import UserError
 from auricle.files import folder_lock, read_json, write_json
+from auricle.names import fold_name
 
 SCHEMA_VERSION = 1
 

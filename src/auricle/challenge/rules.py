@@ -12,9 +12,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from auricle.challenge.entry_names import fold_name
 from auricle.challenge.submission import FILE_NAME, ORGANISERS_SET, Registration, Submission
 from auricle.challenge.verdicts import Problem, Verdict, shown
+from auricle.names import fold_name
 
 SHARE_TOLERANCE = 0.5
 """Shares are written rounded; a third each, as 33.3, is meant to be everything."""

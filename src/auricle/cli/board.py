@@ -58,10 +58,11 @@ def rank_command(
 
     board = rank_board(files, known_tasks=list_tasks())
     unranked = [
-        f"{row['team']} has no rank: missing {', '.join(row['missing'])}"
+        f"{row['team']} has no rank: {row['reason'] or 'missing ' + ', '.join(row['missing'])}"
         for row in board["rows"]
-        if row["missing"]
+        if row["missing"] or row["reason"]
     ]
+    unranked += [f"{path} is not scored yet and has no row" for path in board["unscored"]]
     code = 3 if unranked else 0
     if as_json:
         print_json(board)

@@ -20,13 +20,14 @@ from urllib.parse import urlsplit
 from auricle.catalog.spec import Task
 from auricle.data.download import Patience, StoppedError, UnreachableError, download
 from auricle.data.hub import (
-    DEFAULT_ENDPOINT,
     RemoteFile,
     auth_headers,
     describe_files,
     endpoint,
     is_offline,
     resolve_commit,
+    shown_endpoint,
+    without_password,
 )
 from auricle.data.places import (
     URL,
@@ -160,14 +161,10 @@ def _check_addresses(wanted: Sequence[_Wanted]) -> None:
         parts = urlsplit(address)
         if parts.scheme in ("http", "https") and parts.netloc:
             continue
-        if one.address is None:
-            raise DataError(
-                f"HF_ENDPOINT is '{address}'; expected an address such as {DEFAULT_ENDPOINT}. "
-                "Correct or unset it."
-            )
         raise DataError(
-            f"Task {one.task.name}: {address} cannot be fetched; expected an address that starts "
-            "with https:// or http://. Correct the shard, or bring it here and name its path."
+            f"Task {one.task.name}: {without_password(address)} cannot be fetched; expected an "
+            "address that starts with https:// or http://. Correct the shard, or bring it here "
+            "and name its path."
         )
 
 
@@ -175,8 +172,8 @@ def _by_hand(wanted: Sequence[_Wanted], home: Path, instead: str) -> str:
     """What is missing and where it may be put, a sentence for each repository."""
     lines = []
     for repository, group in _by_repository(wanted).items():
-        names = [w.address or w.place.name for w in group]
-        source = f"{endpoint()}/datasets/{repository}" if repository else "their addresses"
+        names = [without_password(w.address or w.place.name) for w in group]
+        source = f"{shown_endpoint()}/datasets/{repository}" if repository else "their addresses"
         task = group[0].task
         way = f" to {shards_by_hand(task, home)}" if repository else f" below {home / 'shards'}"
         lines.append(
@@ -211,7 +208,10 @@ def _plan(wanted: Sequence[_Wanted], home: Path, patience: Patience) -> list[_Jo
         groups.setdefault((one.task.repository, one.place.commit), []).append(one)
     for (repository, commit), group in groups.items():
         if repository is None:
-            files = [RemoteFile(str(w.address), str(w.address), None, None, None) for w in group]
+            files = [
+                RemoteFile(without_password(str(w.address)), str(w.address), None, None, None)
+                for w in group
+            ]
         else:
             try:
                 names = [w.place.name for w in group]

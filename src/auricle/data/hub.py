@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from urllib.parse import urlsplit
 
 from auricle.data.download import Patience, network_errors, with_retries
-from auricle.errors import DataError
+from auricle.errors import DataError, printable
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 _PATHS_AT_ONCE = 500
@@ -34,8 +35,41 @@ class RemoteFile:
 
 
 def endpoint() -> str:
-    """The hub's address."""
-    return os.environ.get("HF_ENDPOINT", DEFAULT_ENDPOINT).rstrip("/")
+    """The hub's address.
+
+    Raises:
+        DataError: ``HF_ENDPOINT`` is no address, or ``HF_TOKEN`` holds what no token has.
+    """
+    address = os.environ.get("HF_ENDPOINT", DEFAULT_ENDPOINT).strip().rstrip("/")
+    try:
+        parts = urlsplit(address)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname)
+        is_one = is_one and (parts.port is None or parts.port > 0) and address.isprintable()
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise DataError(
+            f"HF_ENDPOINT is '{printable(without_password(address))}', which is no address; "
+            f"expected one such as {DEFAULT_ENDPOINT}. Correct it, or unset it."
+        )
+    token = os.environ.get("HF_TOKEN", "").strip()
+    if token and not re.fullmatch(r"[!-~]+", token):
+        odd = sorted(set(re.findall(r"[^!-~]", token)))
+        raise DataError(
+            f"HF_TOKEN holds {', '.join(ascii(sign) for sign in odd[:5])}, which no token has; "
+            "expected hf_ and letters. Set it anew without quotes or spaces."
+        )
+    return address
+
+
+def shown_endpoint() -> str:
+    """The hub's address for people: without a password."""
+    return without_password(endpoint())
+
+
+def without_password(address: str) -> str:
+    """An address without the name and password that may stand before its host."""
+    return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@", r"\1", address)
 
 
 def is_offline() -> bool:
@@ -66,7 +100,7 @@ def resolve_commit(repository: str, revision: str, *, a_file: str, patience: Pat
     from huggingface_hub import HfApi
     from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
-    what = f"{endpoint()}/datasets/{repository} at '{revision}'"
+    what = f"{shown_endpoint()}/datasets/{repository} at '{revision}'"
 
     def ask() -> str | None:
         try:
@@ -100,7 +134,7 @@ def describe_files(
         chunk = list(names[start : start + _PATHS_AT_ONCE])
         answer = with_retries(
             partial(_paths_info, repository, commit, chunk),
-            what=f"{endpoint()}/datasets/{repository}",
+            what=f"{shown_endpoint()}/datasets/{repository}",
             patience=patience,
         )
         if answer is None:
@@ -116,7 +150,7 @@ def not_in_repository(repository: str, commit: str, missing: Sequence[str]) -> s
     """The sentence for files that a repository does not have."""
     more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
     return (
-        f"{endpoint()}/datasets/{repository} has no {', '.join(missing[:3])}{more} at commit "
+        f"{shown_endpoint()}/datasets/{repository} has no {', '.join(missing[:3])}{more} at commit "
         f"{commit[:12]}. Correct the shard names or the revision."
     )
 
@@ -175,7 +209,7 @@ def _head(
     url = _url(repository, revision, name)
     answer = with_retries(
         lambda: get_hf_file_metadata(url, timeout=30, endpoint=endpoint()),
-        what=url,
+        what=without_password(url),
         patience=patience,
     )
     return answer.commit_hash, answer.size, answer.etag

@@ -10,6 +10,7 @@ import csv
 import difflib
 import hashlib
 import io
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 from auricle.data.containers import Flaw
 from auricle.data.decode import AUDIO_SUFFIXES, hear
 from auricle.errors import DataError
+from auricle.metrics.labels import separator_problem
 
 SIDES = ("train", "test")
 _SPLIT = "split"
@@ -130,6 +132,8 @@ def _check_plan(plan: ImportPlan) -> None:
         )
     if not plan.separator:
         raise DataError("The separator is empty; expected e.g. ';'. Correct --separator.")
+    if plan.metric.lower() == "map" and (problem := separator_problem(plan.separator)):
+        raise DataError(f"{problem[0].upper()}{problem[1:]}. Correct --separator.")
 
 
 def _read_rows(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
@@ -190,6 +194,7 @@ def _clip(
         raise DataError(f"{name!r} is no file below {audio}")
     suffix = path.suffix[1:].lower()
     try:
+        path = _found(path)
         if not path.is_file():
             raise DataError(f"{name} is not there")
         if suffix not in AUDIO_SUFFIXES:
@@ -210,6 +215,15 @@ def _clip(
     digest = hashlib.blake2b(data, digest_size=16).hexdigest()
     side = _side(row, plan, split)
     return ImportClip(line, path, digest, side, texts, row, heard.flaw, heard.silenced)
+
+
+def _found(path: Path) -> Path:
+    """The file of a name, also where the folder has it in another Unicode form (NFC, NFD)."""
+    if path.is_file() or not path.parent.is_dir():
+        return path
+    wanted = unicodedata.normalize("NFC", path.name)
+    alike = [p for p in path.parent.iterdir() if unicodedata.normalize("NFC", p.name) == wanted]
+    return alike[0] if len(alike) == 1 else path
 
 
 def _side(row: dict[str, str], plan: ImportPlan, split: str | None) -> str:

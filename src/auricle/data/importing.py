@@ -29,6 +29,7 @@ from auricle.files import (
     write_failure,
     write_text,
 )
+from auricle.metrics.labels import has_classes, label_problems, labels_of
 from auricle.progress import Progress
 
 _MARKER = ".unfinished-import"
@@ -74,6 +75,8 @@ def import_folder(
     )
     for name in (_MARKER, _LOCK):
         (out / name).unlink(missing_ok=True)
+    for problem in [*_label_problems(clips, plan), *_same_audio(clips, plan)]:
+        progress.warn(f"{plan.name}: {problem}")
     for remark, files in _remarks(clips, plan).items():
         progress.warn(f"{plan.name}: {len(files)} clips {remark} ({shown(files)}).")
     listed = {clip.path.resolve() for clip in clips}
@@ -95,6 +98,30 @@ def import_folder(
             if p.suffix[1:].lower() in AUDIO_SUFFIXES and p.resolve() not in listed
         ),
     }
+
+
+def _label_problems(clips: Sequence[ImportClip], plan: ImportPlan) -> list[str]:
+    texts = {side: [t for c in clips if c.side == side for t in c.texts] for side in SIDES}
+    return label_problems(texts, plan.metric, separator=plan.separator, num_classes=None)
+
+
+def _same_audio(clips: Sequence[ImportClip], plan: ImportPlan) -> list[str]:
+    """What is to be said of recordings that stand there more than once."""
+    of_digest: dict[str, list[ImportClip]] = {}
+    for clip in clips:
+        of_digest.setdefault(clip.digest, []).append(clip)
+    same = [group for group in of_digest.values() if len(group) > 1]
+    both = [group for group in same if len({clip.side for clip in group}) > 1]
+    other = [g for g in same if len({clip.texts for clip in g}) > 1 and g not in both]
+    said = []
+    for groups, what in (
+        (both, "stand on both sides, so that the test side is not unheard"),
+        (other, "stand there twice with different labels"),
+    ):
+        if groups:
+            files = ["=".join(clip.row[plan.file_column] for clip in group) for group in groups]
+            said.append(f"{len(groups)} recordings that are the same {what} ({shown(files)}).")
+    return said
 
 
 def _remarks(clips: Sequence[ImportClip], plan: ImportPlan) -> dict[str, list[str]]:
@@ -149,15 +176,10 @@ def _write(
 
 
 def _count_classes(clips: Sequence[ImportClip], plan: ImportPlan) -> int | None:
-    metric = plan.metric.lower()
-    texts = [text for clip in clips for text in clip.texts]
-    if metric == "accuracy":
-        classes = set(texts)
-    elif metric == "map":
-        parts = (part.strip() for text in texts for part in text.split(plan.separator))
-        classes = {part for part in parts if part}
-    else:
+    if not has_classes(plan.metric):
         return None
+    texts = {text for clip in clips for text in clip.texts}
+    classes = set().union(*(labels_of(text, plan.metric, plan.separator) for text in texts))
     if len(classes) < 2:
         raise DataError(
             f"Every clip has the label '{min(classes, default='')}'; {plan.metric} needs at least "

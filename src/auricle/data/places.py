@@ -120,8 +120,12 @@ def shown(names: Sequence[str], most: int = 3) -> str:
 
 def url_name(url: str) -> str:
     """What the data lock calls a shard that was fetched from an address of its own."""
-    parts = urlsplit(url)
-    return f"{parts.netloc}{parts.path}"
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise DataError(f"{url} is no address ({error}). Correct the shard.") from error
+    # a name and password before the host are for the request alone, never for a file
+    return f"{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _xares_name(url: str) -> str:

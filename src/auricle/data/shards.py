@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auricle.catalog.spec import Task
-from auricle.data.hub import endpoint
+from auricle.data.hub import shown_endpoint
 from auricle.data.places import Place, find_shards, in_place_roots, shard_folder, shown
 from auricle.data.unpack import BadShardError, PlainTar, has_end_mark, known_tar, make_tar
 from auricle.errors import DataError, RunBusyError
@@ -185,7 +185,7 @@ def _missing_text(task: Task, side: str, missing: list[str], total: int, *, home
         way = f"Fetch them: auricle data fetch {task.name}" if remote else "Correct the path"
         return f"{text}. {way}."
     return (
-        f"{text}. They lie at {endpoint()}/datasets/{task.repository}: fetch them with "
+        f"{text}. They lie at {shown_endpoint()}/datasets/{task.repository}: fetch them with "
         f"'auricle data fetch {task.name}', or put them at {shards_by_hand(task, home)}."
     )
 

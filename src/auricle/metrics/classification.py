@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from auricle.metrics.result import MetricOptions, MetricResult, clipped, unscorable
 from auricle.metrics.tally import LabelTally, RatioTally
-from auricle.metrics.text import Samples
+from auricle.metrics.text import Samples, normalise
 
 ACCURACY = "accuracy"
 MAP = "mAP"
@@ -124,6 +124,12 @@ def _argument_problem(options: MetricOptions) -> str:
         return f"mAP was given {options.num_classes} classes; the number must be 1 or more."
     if not options.separator:
         return "mAP was given an empty separator; it must be one or more characters, e.g. ';'."
+    # What normalisation changes would never be found in a text, and every text be one label.
+    if normalise(f"a{options.separator}b", keep_punctuation=True) != f"a{options.separator}b":
+        return (
+            f"mAP was given the separator {options.separator!r}, which normalisation changes; use "
+            "e.g. ';'."
+        )
     return ""
 
 

@@ -15,7 +15,7 @@ import difflib
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from auricle.errors import ScoringError
 from auricle.files import read_json
+from auricle.names import fold_name
 from auricle.scoring.health import task_health
 from auricle.scoring.ranks import Contestant, RankedRow, TaskValue, rank_rows
 
@@ -30,6 +31,7 @@ _COMPUTED = ("overall", "public", "hidden", "rank")
 _TAKEN = ("band", "missing", "scores")
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _MISSING = {"", "-", "–", "—", "n/a", "na", "nan", "none", "null", "missing"}
+CUSTOM = "it was measured by a recipe of its own"
 _MOST_PROBLEMS = 10
 _MOST_DIGITS = 40
 
@@ -46,6 +48,10 @@ class BoardTable:
     others: dict[str, dict[str, str]]
     """By team: columns that pass through."""
     notes: list[str] = field(default_factory=list)
+    unranked: dict[str, str] = field(default_factory=dict)
+    """By team: why its row, which is whole, has no rank."""
+    unscored: list[str] = field(default_factory=list)
+    """Runs that are not scored yet and have no row."""
 
 
 def rank_board(paths: Sequence[Path], *, known_tasks: Collection[str]) -> dict[str, Any]:
@@ -64,7 +70,13 @@ def rank_board(paths: Sequence[Path], *, known_tasks: Collection[str]) -> dict[s
         ScoringError: A file cannot be read, or a value is no score; all problems at once.
     """
     table = read_board(paths, known_tasks=known_tasks)
-    ranked = rank_rows(table.rows, public=table.public, hidden=table.hidden)
+    whole = [row for row in table.rows if row.team not in table.unranked]
+    rest = [row for row in table.rows if row.team in table.unranked]
+    ranked = rank_rows(whole, public=table.public, hidden=table.hidden)
+    ranked += [
+        replace(row, rank=None, band=None)
+        for row in rank_rows(rest, public=table.public, hidden=table.hidden)
+    ]
     values = {row.team: row.values for row in table.rows}
     rows = [
         {
@@ -76,6 +88,7 @@ def rank_board(paths: Sequence[Path], *, known_tasks: Collection[str]) -> dict[s
             "rank": row.rank,
             "band": list(row.band) if row.band else None,
             "missing": list(row.missing),
+            "reason": table.unranked.get(row.team),
             "scores": {
                 task: None if value.score is None else float(value.score)
                 for task, value in values[row.team].items()
@@ -88,6 +101,7 @@ def rank_board(paths: Sequence[Path], *, known_tasks: Collection[str]) -> dict[s
         "rows": rows,
         "differences": differences,
         "notes": table.notes,
+        "unscored": table.unscored,
         "health": _health(table),
     }
 
@@ -121,8 +135,14 @@ def read_board(paths: Sequence[Path], *, known_tasks: Collection[str]) -> BoardT
     """
     table = BoardTable([], [], [], {}, {})
     problems: list[str] = []
+    folded: dict[str, str] = {}
     for path in paths:
+        if path.is_dir() and (path / "manifest.json").is_file() and not has_scores(path):
+            table.unscored.append(str(path))
+            continue
         header, rows, runs = _read_run(path, known_tasks) if path.is_dir() else _read(path)
+        if path.is_dir() and _is_custom(path):
+            table.unranked.update(dict.fromkeys(runs, CUSTOM))
         hidden = [name for name in header if name.endswith("*")]
         public = [name for name in header if name in known_tasks]
         if not public and not hidden:
@@ -145,13 +165,18 @@ def read_board(paths: Sequence[Path], *, known_tasks: Collection[str]) -> BoardT
         table.public[:], table.hidden[:] = public, hidden
         table.notes.extend(_suspects(path, header, known_tasks))
         for team, values in runs.items():
-            _add(table, Contestant(team, values), str(path), problems)
+            _add(table, Contestant(team, values), str(path), problems, folded)
         for number, row in rows:
-            _add_row(table, f"{path}, row {number}", row, problems)
+            _add_row(table, f"{path}, row {number}", row, problems, folded)
     if problems:
         more = len(problems) - _MOST_PROBLEMS
         shown = problems[:_MOST_PROBLEMS] + ([f"and {more} more"] if more > 0 else [])
         raise ScoringError("The table cannot be ranked:\n- " + "\n- ".join(shown))
+    if not table.rows and table.unscored:
+        raise ScoringError(
+            f"None of these runs is scored yet: {', '.join(table.unscored)}. Let them finish: "
+            "give their 'auricle run' again."
+        )
     if not table.rows:
         raise ScoringError(
             f"{', '.join(map(str, paths))}: a header and no rows. Expected a row for each team."
@@ -227,7 +252,22 @@ def _read(path: Path) -> _Read:
     return _Read(header, [(n, dict(zip(header, row, strict=True))) for n, row in rows], {})
 
 
-def _add_row(table: BoardTable, place: str, row: dict[str, str], problems: list[str]) -> None:
+def has_scores(folder: Path) -> bool:
+    """Whether a run folder has its scores."""
+    return (folder / "scores.json").is_file()
+
+
+def _is_custom(folder: Path) -> bool:
+    return bool(read_json(folder / "scores.json").get("mode") == "custom")
+
+
+def _add_row(
+    table: BoardTable,
+    place: str,
+    row: dict[str, str],
+    problems: list[str],
+    folded: dict[str, str],
+) -> None:
     team = row["team"].strip()
     tasks = [*table.public, *table.hidden]
     values = {}
@@ -236,13 +276,24 @@ def _add_row(table: BoardTable, place: str, row: dict[str, str], problems: list[
             values[task] = TaskValue(_score(row[task]))
         except ValueError as error:
             problems.append(f"{place}, {task} of '{team}': {error}")
-    if _add(table, Contestant(team, values), place, problems):
+    if _add(table, Contestant(team, values), place, problems, folded):
         table.stated[team] = {name: row[name].strip() for name in _COMPUTED if name in row}
         kept = {*tasks, *_COMPUTED, *_TAKEN, "team"}
         table.others[team] = {name: value for name, value in row.items() if name not in kept}
 
 
-def _add(table: BoardTable, row: Contestant, place: str, problems: list[str]) -> bool:
+def _add(
+    table: BoardTable,
+    row: Contestant,
+    place: str,
+    problems: list[str],
+    folded: dict[str, str],
+) -> bool:
+    other = folded.setdefault(fold_name(row.team), row.team)
+    if other != row.team:
+        table.notes.append(
+            f"{place}: '{row.team}' reads like '{other}'; a registration takes them for one team"
+        )
     if not row.team:
         problems.append(f"{place}: the team has no name")
     elif row.team in table.stated:

@@ -201,7 +201,7 @@ def board_table(board: Mapping[str, Any]) -> ResultTable:
     """The rows of `rank_board`, with their tasks behind the means."""
     rows = board["rows"]
     tasks = list(rows[0]["scores"]) if rows else []
-    known = ("team", "public", "hidden", "overall", "rank", "band", "missing", "scores")
+    known = ("team", "public", "hidden", "overall", "rank", "band", "missing", "reason", "scores")
     # Files may have columns of their own; who ranks first does not decide.
     others = [name for name in dict.fromkeys(n for row in rows for n in row) if name not in known]
     columns = ["rank", "band", "team", *others, "overall", "public", "hidden", *tasks]
