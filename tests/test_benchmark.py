@@ -177,13 +177,17 @@ def test_a_damaged_test_clip_makes_the_task_incomplete(
     assert result.scores["mean"] is None
 
 
-@pytest.mark.parametrize("version", ["INDEX_VERSION", "DECODER_VERSION"])
+@pytest.mark.parametrize(("version", "value"), [("INDEX_VERSION", 9), ("DECODER_VERSION", "9")])
 def test_a_run_is_not_continued_on_clips_that_are_read_otherwise(
-    suite: Callable[..., Path], home: Path, monkeypatch: pytest.MonkeyPatch, version: str
+    suite: Callable[..., Path],
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    value: object,
 ) -> None:
     path = suite()
     before = measured(path).folder.path
-    monkeypatch.setattr(f"auricle.data.clips.{version}", "another")
+    monkeypatch.setattr(f"auricle.data.clips.{version}", value)
     assert measured(path).folder.path != before
 
 

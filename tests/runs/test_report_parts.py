@@ -13,6 +13,7 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix as reference_matrix
 
 from auricle.metrics.text import Samples
+from auricle.records.manifest import TestTask
 from auricle.runs.predictions import Prediction
 from auricle.runs.report_curves import histogram, loss_curve, ticks_to
 from auricle.runs.report_examples import LONGEST_TEXT, choose, shorten
@@ -40,7 +41,8 @@ def samples(pairs: list[tuple[str, str]]) -> Samples:
 
 def task(metric: str, pairs: list[tuple[str, str]]) -> TaskFacts:
     predictions = [Prediction(f"clip/{i}", (t,), a, 1.0) for i, (t, a) in enumerate(pairs)]
-    return TaskFacts("task", {"domain": "speech"}, {"metric": metric}, predictions)
+    facts = TestTask(domain="speech", metric=metric, clips_expected=len(pairs))
+    return TaskFacts("task", facts, {"metric": metric}, predictions)
 
 
 # Sound and picture
