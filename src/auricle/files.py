@@ -89,7 +89,8 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
         )
         os.close(descriptor)
         with Path(temporary).open("wb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)  # says that its writer is alive
+            with contextlib.suppress(OSError):  # some network file systems know no locks
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)  # says that its writer is alive
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

@@ -68,9 +68,14 @@ def parse_encoder(
     Raises:
         EncoderLoadError: Any of the three cannot be right.
     """
+    if not isinstance(text, str | os.PathLike):
+        raise EncoderLoadError(
+            f"The encoder is a {type(text).__name__}; expected its name or path as text, e.g. "
+            "'my_encoder.py:MyEncoder', since it is loaded in a process of its own."
+        )
     given = _parse_arguments(arguments)
     interpreter = _find_python(python)
-    text = text.strip()
+    text = os.fspath(text).strip()
     if text in BUILT_IN:
         path = str(WRAPPERS / BUILT_IN[text])
         return EncoderSpec(text, text, "builtin", path, None, given, interpreter)

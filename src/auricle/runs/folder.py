@@ -6,6 +6,7 @@ lock, recipe, seed (law 5). The folder's name also says the encoder and the suit
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,18 @@ from auricle.records.manifest import Manifest
 class RunFolder:
     """A run on disk."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path | str) -> None:
+        """Name a folder, which need not be there yet.
+
+        Raises:
+            ScoringError: It is no path.
+        """
+        if not isinstance(path, str | os.PathLike):
+            raise ScoringError(
+                f"A run's folder is a path, e.g. 'runs/smoke/logmel-0123456789ab'; {path!r:.80} is "
+                f"a {type(path).__name__}."
+            )
+        self.path = Path(path)
 
     @classmethod
     def of(cls, runs: Path, *, suite: str, encoder: str, identity: str) -> RunFolder:
@@ -33,7 +44,7 @@ class RunFolder:
         Raises:
             ScoringError: There is none.
         """
-        folder = cls(Path(path))
+        folder = cls(path)
         if not folder.manifest.is_file():
             raise ScoringError(
                 f"{path} is no run folder: it has no manifest.json. Give the folder that "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from auricle.errors import AuricleError
@@ -28,11 +29,13 @@ from auricle.scoring.summary import (
 SCHEMA_VERSION = 1
 
 
-def score_run(folder: RunFolder, *, models: MetricOptions | None = None) -> dict[str, Any]:
+def score_run(
+    folder: RunFolder | Path | str, *, models: MetricOptions | None = None
+) -> dict[str, Any]:
     """Score every task of a run's suite and write ``scores.json``.
 
     Args:
-        folder: The run.
+        folder: The run, or the path of its folder.
         models: Where the caption models are, for answers that no model has judged yet.
 
     Returns:
@@ -43,6 +46,7 @@ def score_run(folder: RunFolder, *, models: MetricOptions | None = None) -> dict
     Raises:
         ScoringError: A file of predictions cannot be read.
     """
+    folder = folder if isinstance(folder, RunFolder) else RunFolder.open(folder)
     manifest = folder.read_manifest()
     known = (folder.read_scores() or {}).get("tasks", {})
     tasks = {
