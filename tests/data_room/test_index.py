@@ -108,6 +108,7 @@ def tar_of(path: Path, members: list[tuple[str | bytes, bytes, dict[str, object]
 
 
 AUDIO = audio_bytes(tone(300, 0.1))
+KINDS = ("flac", "json")
 
 
 @pytest.mark.parametrize(
@@ -207,6 +208,57 @@ def test_a_second_archive_behind_the_first_is_refused(tmp_path: Path, home: Path
         opened(home, locked(both))
     both.write_bytes(one + bytes(99_840))  # padding alone
     assert len(opened(home, locked(both))) == 1
+
+
+@pytest.mark.parametrize("kept", [1, 100, 511])
+def test_an_archive_that_was_cut_in_a_header_is_refused(
+    kept: int, tmp_path: Path, home: Path
+) -> None:
+    members = [(f"{k}.{s}", AUDIO if s == "flac" else b"{}", {}) for k in "ab" for s in KINDS]
+    whole = tar_of(tmp_path / "whole.tar", members).tar.read_bytes()
+    second = whole.index(b"b.flac")
+    cut = tmp_path / "cut.tar"
+    cut.write_bytes(whole[: second + kept])
+    with pytest.raises(DataError, match=rf"cut\.tar is cut or damaged at byte {second:,}"):
+        opened(home, locked(cut))
+
+
+def test_an_archive_that_was_cut_between_members_is_said(tmp_path: Path, home: Path) -> None:
+    members = [(f"{k}.{s}", AUDIO if s == "flac" else b"{}", {}) for k in "ab" for s in KINDS]
+    whole = tar_of(tmp_path / "whole.tar", members).tar.read_bytes()
+    cut = tmp_path / "cut.tar"
+    cut.write_bytes(whole[: whole.index(b"b.flac")])
+    table = opened(home, locked(cut))
+    assert (len(table), table.left_out) == (1, LeftOut(unmarked=1))
+    assert table.left_out.texts() == ["1 archives end without an end mark and may have been cut"]
+    assert table.left_out.texts(lost_only=True) == []
+
+
+def test_a_damaged_header_in_the_middle_is_no_end(tmp_path: Path, home: Path) -> None:
+    members = [(f"{k}.{s}", AUDIO if s == "flac" else b"{}", {}) for k in "ab" for s in KINDS]
+    data = bytearray(tar_of(tmp_path / "whole.tar", members).tar.read_bytes())
+    second = data.index(b"b.flac")
+    data[second + 148 : second + 156] = b"0000000\0"  # the header's checksum
+    damaged = tmp_path / "damaged.tar"
+    damaged.write_bytes(data)
+    with pytest.raises(DataError, match=rf"is cut or damaged at byte {second:,}"):
+        opened(home, locked(damaged))
+
+
+def test_a_second_archive_of_the_oldest_format_is_found(tmp_path: Path, home: Path) -> None:
+    members = [("a.flac", AUDIO, {}), ("a.json", b"{}", {})]
+    one = tar_of(tmp_path / "one.tar", members).tar.read_bytes()
+    old = bytearray(one)
+    for start in (0, one.index(b"a.json")):
+        header = old[start : start + 512]
+        header[257:265] = bytes(8)  # version 7 has no magic
+        header[148:156] = b" " * 8
+        header[148:156] = f"{sum(header):06o}\0 ".encode()
+        old[start : start + 512] = header
+    both = tmp_path / "both.tar"
+    both.write_bytes(one + bytes(old))
+    with pytest.raises(DataError, match=rf"second archive behind its end, at byte {len(one):,}"):
+        opened(home, locked(both))
 
 
 def test_unsorted_archives_are_told_how_to_be_sorted(tmp_path: Path, home: Path) -> None:

@@ -17,7 +17,7 @@ the n clips in the order of the tar:
                                what the header says; -1 = it cannot be read
     sample_rate   int32   [n]  source rate in Hz; 0 where ``num_samples`` is -1
     flaw          uint8   [n]  how the clip differs from what its header says, `containers.Flaw`
-    left_out      int64   [6]  members of the tar that are in no clip, by kind, `LeftOut`
+    left_out      int64   [7]  members of the tar that are in no clip, by kind, `LeftOut`
 
 A clip is a run of neighbouring members with one key: the name up to the first dot of its last part.
 Bytes of a name that are no UTF-8 stand in the key as ``%E9``. Members whose last part begins with a
@@ -63,6 +63,8 @@ class LeftOut(NamedTuple):
     """Names that begin with a dot, as macOS writes beside every file."""
     others: int = 0
     """Files that are neither audio nor JSON of a clip."""
+    unmarked: int = 0
+    """Archives without the empty block that ends one."""
 
     def plus(self, other: LeftOut) -> LeftOut:
         """The sum."""
@@ -83,9 +85,10 @@ class LeftOut(NamedTuple):
             "--hard-dereference)",
             "hidden": "{} files whose names begin with a dot",
             "others": "{} other files",
+            "unmarked": "{} archives end without an end mark and may have been cut",
         }
         if lost_only:
-            del said["hidden"], said["others"]
+            del said["hidden"], said["others"], said["unmarked"]
         return [
             text.format(count).replace("1 files", "1 file")
             for name, text in said.items()
@@ -259,8 +262,16 @@ def _clips(shard: LockedShard) -> tuple[list[_Sample], LeftOut]:
         second=sum(one.second for one in samples),
         links=links,
         hidden=hidden,
+        unmarked=int(_is_unmarked(shard.tar)),
         others=sum(one.others for one in samples if not one.is_complete),
     )
+
+
+def _is_unmarked(tar: Path) -> bool:
+    """Whether a tar lacks the empty block at its end, as one that was cut between members does."""
+    with tar.open("rb") as stream:
+        stream.seek(max(0, tar.stat().st_size - tarfile.BLOCKSIZE))
+        return any(stream.read())
 
 
 def _plain(name: str) -> str:
@@ -294,6 +305,14 @@ def _members(shard: LockedShard) -> Iterator[tarfile.TarInfo]:
             f"Shard {shard.name} holds {len(sparse)} sparse members, whose holes are not stored "
             f"({shown(sparse)}). Pack it without --sparse."
         )
+    with shard.tar.open("rb") as stream:
+        stream.seek(end)
+        block = stream.read(tarfile.BLOCKSIZE)
+    if any(block):  # tarfile takes what is no header for the end, and would say nothing
+        raise DataError(
+            f"Shard {shard.name} is cut or damaged at byte {end:,}: a member's header or the end "
+            "of the archive is expected there."
+        )
     if behind := _archive_behind(shard.tar, end):
         raise DataError(
             f"Shard {shard.name} has a second archive behind its end, at byte {behind:,}, which no "
@@ -312,7 +331,7 @@ def _archive_behind(tar: Path, end: int) -> int | None:
             if any(data):
                 for start in range(0, len(data) - block + 1, block):
                     header = data[start : start + block]
-                    if header[257:262] == b"ustar" and _is_header(header):
+                    if any(header) and _is_header(header):
                         return place + start
             place += len(data)
     return None
