@@ -28,7 +28,7 @@ from auricle.data.tables import (
 from auricle.encoder.load import EncoderSpec, parse_encoder
 from auricle.errors import DataError, UserError
 from auricle.files import data_home
-from auricle.metrics.labels import label_problems
+from auricle.metrics.labels import label_problems, separator_problem
 from auricle.metrics.result import MetricOptions
 from auricle.progress import Progress
 from auricle.records.manifest import MixtureTask, TestTask
@@ -262,6 +262,8 @@ def open_data(job: Job, progress: Progress) -> Data:
     texts: list[str] = []
     held_out = job.suite.held_out
     for task in job.tasks:
+        if task.metric == "mAP" and (wrong := separator_problem(task.separator)):
+            problems.append(f"Task {task.name}: {wrong}. Correct its separator.")
         before = len(texts)
         try:
             if train := opened["train"].get(task.name):

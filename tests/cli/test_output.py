@@ -72,3 +72,14 @@ def test_any_encoding_of_the_output_will_do(
     else:
         shown = "\u8033\u6735" if encoding == "utf-8" else r"\u8033\u6735"
         assert shown in text
+
+
+def test_a_separator_that_normalisation_changes_stops_a_run_before_training(
+    task: Path, home: Path
+) -> None:
+    text = task.read_text(encoding="utf-8").replace("accuracy", "mAP\nnum_classes: 2")
+    task.write_text(text + "separator: '-'\n", encoding="utf-8")
+    for words in (("data", "check", task), ("run", "noise", "--suite", task)):
+        done = auricle(*words, home=home, expect=2)
+        assert "Task t: the separator '-' does not survive" in " ".join(done.stderr.split())
+    assert not list(home.glob("features/*"))
