@@ -139,7 +139,10 @@ def test_data_can_be_checked_without_an_encoder(tmp_path: Path) -> None:
     shard(tmp_path / "test.tar", [0.5] * 3)
     words = ("data", "check", suite(tmp_path), "--json")
     done = auricle(*words, home=tmp_path / "home")
-    assert json.loads(done.stdout) == {"tasks": {"mine": {"train": 8, "test": 3}}}
+    assert json.loads(done.stdout) == {
+        "tasks": {"mine": {"train": 8, "test": 3}},
+        "warnings": ["mine: there is one label alone, 'x'."],
+    }
     (tmp_path / "test.tar").write_text("no tar")
     done = auricle(*words, home=tmp_path / "home", expect=2)
     assert json.loads(done.stdout)["error"]["type"] == "DataError"

@@ -38,7 +38,7 @@ def test_an_interrupted_command_says_how_to_go_on(tmp_path: Path, number: signal
         with contextlib.suppress(subprocess.TimeoutExpired):
             command.wait(timeout=10)
             break
-    _, said = command.communicate(timeout=1)
+    _, said = command.communicate(timeout=60)
     assert command.returncode == 130
     assert "interrupted; nothing is lost. Give the same command again to continue." in said
     assert "Traceback" not in said

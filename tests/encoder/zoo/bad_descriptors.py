@@ -11,7 +11,7 @@ class ZooEncoder(torch.nn.Module):
     output_dim = 4
 
     def forward(self, audio, mask):
-        for descriptor in range(3, 64):
+        for descriptor in range(3, 1024):
             with contextlib.suppress(OSError):
                 os.write(descriptor, b"boo" * 10)
         return cut(audio, mask)
