@@ -122,7 +122,7 @@ def test_the_encoders_child_reads_on_python_3_9() -> None:
 def test_files_and_functions_stay_within_their_budgets(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     name = path.relative_to(SOURCE)
-    assert text.count("\n") <= 400, f"{name} has {text.count(chr(10))} lines; 400 is the limit"
+    assert text.count("\n") <= 600, f"{name} has {text.count(chr(10))} lines; 600 is the limit"
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
