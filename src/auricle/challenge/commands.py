@@ -92,13 +92,24 @@ class Workplace:
         return self.folder / "runs"
 
     def make_home(self) -> Path:
-        """A data home with the machine's shards and nothing that was ever computed."""
+        """A data home with the machine's shards and models, and nothing that was ever computed.
+
+        The folder of models is its own, with a link to each that is there: all of them are found,
+        and what a run adds goes with its scratch.
+        """
         home = make_folder(self.folder / "home")
-        for name in ("shards", "index"):
-            link = home / name
-            if not link.is_symlink():
-                link.symlink_to(make_folder(data_home() / name), target_is_directory=True)
+        links = {home / name: make_folder(data_home() / name) for name in ("shards", "index")}
+        models = make_folder(home / "models")
+        links |= {models / path.name: path for path in _entries(data_home() / "models")}
+        for link, target in links.items():
+            if not link.exists():
+                link.unlink(missing_ok=True)  # of a model that is gone
+                link.symlink_to(target.absolute())
         return home
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
 def encoder_policy(

@@ -52,9 +52,15 @@ class JudgeOptions:
     seed: int = 42
     limit_s: float = 14 * 86_400.0
     """Wall clock of the whole run."""
+    models: tuple[str, ...] = ()
+    """Words that name the models of FENSE and DATE, as ``auricle run`` takes them."""
     smoke: bool = True
     """Make the smoke run first; it costs minutes and saves days."""
     verify: VerifyOptions = field(default_factory=VerifyOptions)
+
+    def limits(self) -> dict[str, float]:
+        """The limits as they stand in a receipt."""
+        return self.verify.settings.record() | {"run_limit_s": self.limit_s}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +123,7 @@ def judge(archive: Path, *, options: JudgeOptions, progress: Progress | None = N
             return Judgement(tuple(found.stages), found.receipt, None, None, refused=refused)
         budget = int(options.verify.settings.disk_bytes * FEATURES_PART)
         words = ["--seed", str(options.seed), "--disk-budget", str(budget), *evals]
+        words += options.models
         words += [word for each in options.settings for word in ("--set", each)]
         scratch = _scratch(out, found.receipt["archive_sha256"])
         progress.message(f"how far the run is: {scratch.logs / 'judged.err'}")
@@ -137,6 +144,7 @@ def judge(archive: Path, *, options: JudgeOptions, progress: Progress | None = N
             stages,
             team=found.submission.team,
             locks=examination.trial.locks_facts,
+            limits=options.limits(),
             environment=examination.trial.environment_facts,
         )
         if answer is not None:

@@ -4,7 +4,7 @@ It is handed to the team and kept by the organiser. Its own hash is over all its
 that neither side can change a copy unseen. The format::
 
     {"schema_version": 1, "archive_sha256", "archive_bytes", "time": ISO 8601 in UTC, "team",
-     "accepted", "stages": {name: verdict}, "locks": {...}, "environment_sha256",
+     "accepted", "stages": {name: verdict}, "locks": {...}, "limits": {...}, "environment_sha256",
      "installed": {package: version}, "auricle", "receipt_sha256"}
 """
 
@@ -28,6 +28,7 @@ def make_receipt(
     *,
     team: str | None,
     locks: Mapping[str, str],
+    limits: Mapping[str, float],
     environment: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Write down an examination.
@@ -37,6 +38,7 @@ def make_receipt(
         stages: What was found.
         team: The declared team, where the declaration could be read.
         locks: What the code was locked in by; empty where none of it was run.
+        limits: What the code was allowed to take, in bytes and seconds.
         environment: Facts from `freeze_environment`; empty where there is none.
     """
     receipt: dict[str, Any] = {
@@ -48,6 +50,7 @@ def make_receipt(
         "accepted": is_accepted(stages),
         "stages": {stage.name: str(stage.verdict) for stage in stages},
         "locks": dict(locks),
+        "limits": dict(limits),
         "environment_sha256": environment.get("sha256"),
         "installed": environment.get("installed", {}),
         "auricle": metadata.version("auricle"),

@@ -59,6 +59,20 @@ class Settings:
     """What one run may fill."""
     fetch: FetchLimits = field(default_factory=FetchLimits)
 
+    def record(self) -> dict[str, float]:
+        """The limits as they stand in a receipt: bytes and seconds."""
+        return {
+            "memory_bytes": self.memory_bytes,
+            "disk_bytes": self.disk_bytes,
+            "check_limit_s": self.check_limit_s,
+            "batch_limit_s": self.batch_limit_s,
+            "smoke_limit_s": self.smoke_limit_s,
+            "install_limit_s": self.fetch.install_s,
+            "construct_limit_s": self.fetch.construct_s,
+            "fetch_memory_bytes": self.fetch.memory_bytes,
+            "fetch_disk_bytes": self.fetch.disk_bytes,
+        }
+
 
 @dataclass(slots=True)
 class Trial:

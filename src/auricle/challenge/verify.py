@@ -169,6 +169,7 @@ class Examination:
             self.stages,
             team=self.submission.team if self.submission else None,
             locks=(self.trial.locks_facts if self.trial else {}) or self._locks_facts,
+            limits=self.options.settings.record(),
             environment=self.trial.environment_facts if self.trial else {},
         )
         return Verification(self.stages, receipt, self.submission, self.repository)

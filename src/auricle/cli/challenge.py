@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from auricle.cli.run import FLUENCY_DETECTOR, SENTENCE_MODEL
 from auricle.cli.terminal import make_progress, print_json
 from auricle.errors import UserError
 
 if TYPE_CHECKING:
+    from auricle.challenge.stages import Settings
     from auricle.challenge.verdicts import Stage
 
 _JSON = typer.Option(False, "--json", help="Print one JSON object.")
@@ -26,6 +29,83 @@ _GPU = typer.Option(
 _TEAMS = typer.Option(
     None, "--teams", metavar="FILE", help="The table of teams: the submission's must be in it."
 )
+
+_LIMITS = "What a submission may take"
+_Memory = Annotated[
+    str,
+    typer.Option(
+        "--memory", metavar="SIZE", rich_help_panel=_LIMITS, help="Main memory of the encoder."
+    ),
+]
+_Disk = Annotated[
+    str,
+    typer.Option(
+        "--disk", metavar="SIZE", rich_help_panel=_LIMITS, help="Disk that one run may fill."
+    ),
+]
+_CheckLimit = Annotated[
+    float,
+    typer.Option(
+        "--check-limit",
+        metavar="SECONDS",
+        rich_help_panel=_LIMITS,
+        help="Time for the check of the contract.",
+    ),
+]
+_BatchLimit = Annotated[
+    float,
+    typer.Option(
+        "--batch-limit", metavar="SECONDS", rich_help_panel=_LIMITS, help="Time for one batch."
+    ),
+]
+_SmokeLimit = Annotated[
+    float,
+    typer.Option(
+        "--smoke-limit", metavar="SECONDS", rich_help_panel=_LIMITS, help="Time for the smoke run."
+    ),
+]
+_RunLimit = Annotated[
+    float,
+    typer.Option(
+        "--run-limit", metavar="HOURS", rich_help_panel=_LIMITS, help="Time for the judged run."
+    ),
+]
+_InstallLimit = Annotated[
+    float,
+    typer.Option(
+        "--install-limit",
+        metavar="SECONDS",
+        rich_help_panel=_LIMITS,
+        help="Time for pip to install the requirements.",
+    ),
+]
+_ConstructLimit = Annotated[
+    float,
+    typer.Option(
+        "--construct-limit",
+        metavar="SECONDS",
+        rich_help_panel=_LIMITS,
+        help="Time for the encoder's first construction, downloads included.",
+    ),
+]
+_FetchMemory = Annotated[
+    str,
+    typer.Option(
+        "--fetch-memory",
+        metavar="SIZE",
+        rich_help_panel=_LIMITS,
+        help="Main memory of installation and first construction.",
+    ),
+]
+_FetchDisk = Annotated[
+    str,
+    typer.Option(
+        "--fetch-disk",
+        metavar="SIZE",
+        rich_help_panel=_LIMITS,
+        help="Disk that the environment may fill.",
+    ),
+]
 
 _PANEL = "The challenge"
 
@@ -120,17 +200,28 @@ def verify_command(
     gpu: bool = _GPU,
     teams: Path | None = _TEAMS,
     receipt: Path | None = typer.Option(None, "--receipt", help="Write the receipt to this file."),
+    memory: _Memory = "16GiB",
+    disk: _Disk = "50GiB",
+    check_limit: _CheckLimit = 90.0,
+    batch_limit: _BatchLimit = 120.0,
+    smoke_limit: _SmokeLimit = 1800.0,
+    install_limit: _InstallLimit = 1800.0,
+    construct_limit: _ConstructLimit = 1800.0,
+    fetch_memory: _FetchMemory = "16GiB",
+    fetch_disk: _FetchDisk = "40GiB",
     as_json: bool = _JSON,
     quiet: bool = _QUIET,
 ) -> int:
     """Examine a stranger's submission, stage by stage, behind locks (exit code 3 if refused)."""
-    from auricle.challenge.stages import Settings
     from auricle.challenge.verify import VerifyOptions, verify
     from auricle.files import write_json
 
     if receipt is not None and receipt.is_dir():
         raise UserError(f"{receipt} is a folder; --receipt names the file to write.")
-    options = VerifyOptions(sandbox=not unsafe, teams=teams, settings=Settings(gpu=gpu))
+    sizes = _sizes((memory, disk, fetch_memory, fetch_disk))
+    times = _times((check_limit, batch_limit, smoke_limit, install_limit, construct_limit))
+    settings = _limits(sizes, times, gpu=gpu)
+    options = VerifyOptions(sandbox=not unsafe, teams=teams, settings=settings)
     found = verify(archive, options=options, progress=make_progress(quiet=quiet))
     if receipt is not None:
         write_json(receipt, found.receipt)
@@ -191,12 +282,24 @@ def judge_command(
         [], "--eval", metavar="SUITE", help="A further suite or YAML file, e.g. hidden tasks."
     ),
     seed: int = typer.Option(42, "--seed", help="Seed of the run."),
-    settings: list[str] = typer.Option(
+    overrides: list[str] = typer.Option(
         [], "--set", metavar="NAME=VALUE", help="Override a recipe field; the run is then custom."
     ),
     teams: Path | None = _TEAMS,
     unsafe: bool = _UNSAFE,
     gpu: bool = _GPU,
+    sentence_model: str | None = SENTENCE_MODEL,
+    fluency_detector: str | None = FLUENCY_DETECTOR,
+    run_limit: _RunLimit = 336.0,
+    memory: _Memory = "16GiB",
+    disk: _Disk = "50GiB",
+    check_limit: _CheckLimit = 90.0,
+    batch_limit: _BatchLimit = 120.0,
+    smoke_limit: _SmokeLimit = 1800.0,
+    install_limit: _InstallLimit = 1800.0,
+    construct_limit: _ConstructLimit = 1800.0,
+    fetch_memory: _FetchMemory = "16GiB",
+    fetch_disk: _FetchDisk = "40GiB",
     as_json: bool = _JSON,
     quiet: bool = _QUIET,
 ) -> int:
@@ -207,16 +310,20 @@ def judge_command(
     The exit code is 3 if it is refused or a task is missing.
     """
     from auricle.challenge.judge import JudgeOptions, judge
-    from auricle.challenge.stages import Settings
     from auricle.challenge.verify import VerifyOptions
 
+    sizes = _sizes((memory, disk, fetch_memory, fetch_disk))
+    times = _times((check_limit, batch_limit, smoke_limit, install_limit, construct_limit))
+    settings = _limits(sizes, times, gpu=gpu)
     options = JudgeOptions(
         suite=suite,
         out=out,
         evaluations=tuple(evaluations),
-        settings=tuple(settings),
+        settings=tuple(overrides),
         seed=seed,
-        verify=VerifyOptions(sandbox=not unsafe, teams=teams, settings=Settings(gpu=gpu)),
+        limit_s=_time("--run-limit", run_limit, "hours", "336") * 3600,
+        models=_models(sentence_model, fluency_detector),
+        verify=VerifyOptions(sandbox=not unsafe, teams=teams, settings=settings),
     )
     found = judge(archive, options=options, progress=make_progress(quiet=quiet))
     if as_json:
@@ -235,6 +342,73 @@ def judge_command(
     if found.refused is not None:
         print(f"receipt and logs, for the organiser alone: {found.refused}")
     return 0 if found.accepted else 3
+
+
+def _sizes(given: tuple[str, str, str, str]) -> tuple[int, int, int, int]:
+    from auricle.cli.run import parse_size
+
+    options = ("--memory", "--disk", "--fetch-memory", "--fetch-disk")
+    for option, text in zip(options, given, strict=True):
+        if not _LEAST_BYTES <= parse_size(text) <= _MOST_BYTES:
+            raise UserError(f"{option} is '{text}'; a size from 1GB to 1000TB is expected.")
+    memory, disk, fetch_memory, fetch_disk = (int(parse_size(text)) for text in given)
+    return memory, disk, fetch_memory, fetch_disk
+
+
+def _times(given: tuple[float, ...]) -> tuple[float, ...]:
+    options = ("check", "batch", "smoke", "install", "construct")
+    for option, value in zip(options, given, strict=True):
+        _time(f"--{option}-limit", value, "seconds", "90")
+    return given
+
+
+def _limits(sizes: tuple[int, int, int, int], times: tuple[float, ...], *, gpu: bool) -> Settings:
+    """The limits that a command was given."""
+    from auricle.challenge.environment import FetchLimits
+    from auricle.challenge.stages import Settings
+
+    memory, disk, fetch_memory, fetch_disk = sizes
+    check, batch, smoke, install, construct = times
+    fetch = FetchLimits(install, construct, disk_bytes=fetch_disk, memory_bytes=fetch_memory)
+    return Settings(
+        gpu=gpu,
+        memory_bytes=memory,
+        disk_bytes=disk,
+        check_limit_s=check,
+        batch_limit_s=batch,
+        smoke_limit_s=smoke,
+        fetch=fetch,
+    )
+
+
+_LEAST_BYTES, _MOST_BYTES = 10**9, 10**15
+
+
+def _time(option: str, value: float, unit: str, example: str) -> float:
+    least = 5.0 if unit == "seconds" else 0.01
+    if not (math.isfinite(value) and least <= value <= 1e7):
+        raise UserError(
+            f"{option} is {value:g}; a number of {unit} from {least:g} to 10000000 is expected, "
+            f"e.g. {example}."
+        )
+    return value
+
+
+def _models(sentence_model: str | None, fluency_detector: str | None) -> tuple[str, ...]:
+    """Words for the judged run, which starts in another folder; what lies here must be there."""
+    from auricle.metrics.caption_models import require_given_models
+    from auricle.metrics.result import MetricOptions
+
+    require_given_models(
+        MetricOptions(sentence_model=sentence_model, fluency_detector=fluency_detector)
+    )
+    given = {"--sentence-model": sentence_model, "--fluency-detector": fluency_detector}
+    words: list[str] = []
+    for option, name in given.items():
+        if name:
+            path = Path(name).expanduser()
+            words += [option, str(path.absolute()) if path.exists() else name]
+    return tuple(words)
 
 
 def _print_stages(stages: Sequence[Stage]) -> None:

@@ -52,10 +52,10 @@ _DISK_BUDGET = typer.Option(
 _BATCH_TIMEOUT = typer.Option(
     300.0, "--batch-timeout", metavar="SECONDS", help="Limit for one encode batch."
 )
-_SENTENCE_MODEL = typer.Option(
+SENTENCE_MODEL = typer.Option(
     None, "--sentence-model", metavar="PATH", help="For FENSE and DATE; default: the official one."
 )
-_FLUENCY_DETECTOR = typer.Option(
+FLUENCY_DETECTOR = typer.Option(
     None, "--fluency-detector", metavar="PATH", help="For FENSE and DATE; default: the official."
 )
 _CALIBRATION = typer.Option(
@@ -78,7 +78,7 @@ def parse_size(text: str) -> float:
         number = float(found[1]) if found else 0.0
     except ValueError:
         number = 0.0
-    if not found or number <= 0:
+    if not found or not 0 < number < 1e18:
         raise UserError(f"'{text}' is no size; expected e.g. 200GB, 1.5TB or 800MB.")
     scale = _UNITS[found[2]]
     return number * (1024 ** "KMGT".index(found[2]) * 1024 if found[3] and found[2] else scale)
@@ -106,8 +106,8 @@ def run_command(
     encode_budget: float | None = _ENCODE_BUDGET,
     disk_budget: str | None = _DISK_BUDGET,
     batch_timeout: float = _BATCH_TIMEOUT,
-    sentence_model: str | None = _SENTENCE_MODEL,
-    fluency_detector: str | None = _FLUENCY_DETECTOR,
+    sentence_model: str | None = SENTENCE_MODEL,
+    fluency_detector: str | None = FLUENCY_DETECTOR,
     as_json: bool = _AS_JSON,
     quiet: bool = _QUIET,
 ) -> int:
@@ -179,8 +179,8 @@ def plan_command(
     encode_budget: float | None = _ENCODE_BUDGET,
     disk_budget: str | None = _DISK_BUDGET,
     batch_timeout: float = _BATCH_TIMEOUT,
-    sentence_model: str | None = _SENTENCE_MODEL,
-    fluency_detector: str | None = _FLUENCY_DETECTOR,
+    sentence_model: str | None = SENTENCE_MODEL,
+    fluency_detector: str | None = FLUENCY_DETECTOR,
     time_limit: float = _CALIBRATION,
     as_json: bool = _AS_JSON,
     quiet: bool = _QUIET,
