@@ -20,7 +20,7 @@ from board_material import (
     task_entry,
 )
 
-from auricle.board.site import build_board
+from auricle.board.site import BoardOptions, build_board
 from auricle.catalog.load import get_suite
 from auricle.errors import OutputError, ScoringError
 
@@ -79,7 +79,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         out=folder / "site",
         runs=[run],
         results=[hostile_results(folder / "r.csv")],
-        title="<b>Board</b> & co",
+        options=BoardOptions(title="<b>Board</b> & co"),
     )
     return all_text(folder / "site")
 
@@ -167,7 +167,9 @@ def test_the_name_of_a_hidden_task_stands_in_no_file(hostile: dict[str, str]) ->
 
 def test_the_same_site_after_release_shows_it(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", hidden={"TopSecret": task_entry(0.7771)})
-    build_board(out=tmp_path / "site", runs=[run], published=False, released=True)
+    build_board(
+        out=tmp_path / "site", runs=[run], published=False, options=BoardOptions(released=True)
+    )
     site = all_text(tmp_path / "site")
     assert "TopSecret*" in site["track-a.html"]
     assert "0.7771" in site["track-a.csv"]
@@ -273,7 +275,9 @@ def test_reports_are_taken_along_only_when_asked(tmp_path: Path) -> None:
     (run / "report.html").write_text("<p>the answers")
     build_board(out=tmp_path / "site", runs=[run], published=False)
     assert "the answers" not in "".join(all_text(tmp_path / "site").values())
-    build_board(out=tmp_path / "site", runs=[run], published=False, with_reports=True)
+    build_board(
+        out=tmp_path / "site", runs=[run], published=False, options=BoardOptions(with_reports=True)
+    )
     site = all_text(tmp_path / "site")
     (report,) = (name for name in site if name.startswith("reports/"))
     entry = next(text for name, text in site.items() if name.startswith("entries/"))

@@ -16,7 +16,7 @@ from auricle.board.from_runs import read_run
 from auricle.board.model import Cell
 from auricle.board.run_entry import run_entry
 from auricle.catalog.load import get_suite
-from auricle.challenge.receipt import make_receipt
+from auricle.challenge.receipt import Examined, make_receipt
 from auricle.challenge.verdicts import Problem, Verdict, judged
 from auricle.errors import DamagedFileError, ScoringError
 from auricle.runs.folder import RunFolder
@@ -258,7 +258,7 @@ def test_an_interval_goes_from_low_to_high(tmp_path: Path) -> None:
 def test_the_address_of_a_run_ends_with_the_hash_of_its_folder() -> None:
     stored = Path(__file__).parents[1] / "runs" / "stored" / "pitch" / "logmel-5560f8366447"
     folder = RunFolder(stored)
-    entry = run_entry(folder, folder.read_manifest(), {"mode": "custom"}, ("pitch",))
+    entry = run_entry(folder, folder.read_manifest(), {"mode": "custom"}, ("pitch",), Examined())
     assert entry.slug == stored.name
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from auricle.board.site import build_board
+from auricle.board.site import BoardOptions, build_board
 from auricle.cli.app import execute
 from auricle.errors import OutputError
 from auricle.files import read_json, write_json
@@ -189,7 +189,12 @@ def test_the_boards_copy_of_a_page_is_one_that_may_be_handed_on(
     run: RunFolder, tmp_path: Path
 ) -> None:
     site = tmp_path / "site"
-    build_board(out=site, runs=[run.path], published=False, released=True, with_reports=True)
+    build_board(
+        out=site,
+        runs=[run.path],
+        published=False,
+        options=BoardOptions(released=True, with_reports=True),
+    )
     text = everything(site)
     assert not [reference for reference in references(run, KEPT_BACK) if reference in text]
     assert not [sound for sound in sounds(run, KEPT_BACK) if sound in text]

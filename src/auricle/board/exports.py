@@ -100,6 +100,7 @@ def _row_json(row: Row, table: Table) -> dict[str, Any]:
         "date": entry.date or None,
         "page": _page(row),
         "source": entry.source or None,
+        "signed_by": entry.signer or None,
         "rank": row.rank,
         "band": list(row.band) if row.band else None,
         **{

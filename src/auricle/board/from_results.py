@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
-from auricle.board.from_runs import read_run
+from auricle.board.from_runs import NotTrustedError, Trust, read_run
 from auricle.board.model import NOT_RUN, NOT_STATED, Cell, Column, Entry, Found, Result
 from auricle.board.names import clean_name, clean_text, hashed_slug
 from auricle.board.read_values import (
@@ -28,12 +28,13 @@ from auricle.scoring.board_csv import BoardTable, read_board
 _OTHER_SUITE = "results"
 
 
-def read_results(path: Path, *, released: bool) -> list[Found]:
+def read_results(path: Path, *, released: bool, trust: Trust | None = None) -> list[Found]:
     """A file of results, one `Found` per track.
 
     Args:
         path: A CSV file, or ``scores.json`` of a run folder.
         released: Whether hidden scores may be shown.
+        trust: Whose signature is believed; a CSV file has none.
 
     Raises:
         ScoringError: It is neither, or a value in it is not valid.
@@ -45,7 +46,9 @@ def read_results(path: Path, *, released: bool) -> list[Found]:
                 f"{path} is JSON, but no scores.json; expected a CSV file, or scores.json in a run "
                 "folder. Give the run's own file, or the folder with --run."
             )
-        return read_run(path, released=released)
+        return read_run(path, released=released, trust=trust)
+    if trust is not None and trust.alone:
+        raise NotTrustedError(f"{path}: a CSV file has no receipt")
     table = read_board([path], known_tasks=public_tasks())
     tracks = sorted({catalog_column(name).track for name in table.public})
     if not tracks:

@@ -8,7 +8,7 @@ public suite is not what the run was trained for.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +40,30 @@ class _Measured:
     """Names of hidden tasks that are not released; for filtering, never for showing."""
 
 
-def read_run(path: Path, *, released: bool) -> list[Found]:
+class NotTrustedError(ScoringError):
+    """A run that nobody who is trusted vouches for, where only such runs are wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whose signature on a receipt is believed."""
+
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Whose each key is, by the key."""
+    alone: bool = False
+    """Whether runs that none of them signed are left out."""
+
+
+def read_run(path: Path, *, released: bool, trust: Trust | None = None) -> list[Found]:
     """A run folder's scores, one `Found` per track.
 
     Args:
         path: The run folder, or its ``scores.json``.
         released: Whether hidden scores may be shown.
+        trust: Whose signature is believed; nobody's when None.
 
     Raises:
+        NotTrustedError: Only runs with a trusted signature are wanted, and it has none.
         ScoringError: It is no run folder, it has not been scored, or a score is not valid.
     """
     folder = RunFolder.open(path.parent if path.name == "scores.json" else path)
@@ -57,10 +73,14 @@ def read_run(path: Path, *, released: bool) -> list[Found]:
             "command that started it, or score what there is: auricle score "
             f"{folder.path}."
         )
+    trust = trust or Trust()
+    examined = read_receipt(folder, trust.keys)
+    if trust.alone and examined.fault:
+        raise NotTrustedError(f"{folder.path}: {examined.fault}")
     manifest, scores = _read_manifest(folder), read_object(folder.scores)
     require_version(scores, folder.scores)
     measured = _measure(folder, manifest, scores, released=released)
-    entry = run_entry(folder, manifest, scores, measured.withheld)
+    entry = run_entry(folder, manifest, scores, measured.withheld, examined)
     suite = clean_text(str(scores.get("suite") or "suite"), limit=40)
     if not measured.columns:
         raise ScoringError(
@@ -68,9 +88,10 @@ def read_run(path: Path, *, released: bool) -> list[Found]:
             "out, or build with --released."
         )
     tracks = sorted({column.track for column in measured.columns.values()})
-    return [
-        _found(entry, suite, track, measured, obstacle=_obstacle(folder, entry)) for track in tracks
-    ]
+    obstacle = CUSTOM if entry.mode == "custom" else ""
+    if examined.receipt is not None and not examined.receipt.accepted:
+        obstacle = "its submission was not accepted"
+    return [_found(entry, suite, track, measured, obstacle=obstacle) for track in tracks]
 
 
 def _found(entry: Entry, suite: str, track: str, measured: _Measured, *, obstacle: str) -> Found:
@@ -81,13 +102,6 @@ def _found(entry: Entry, suite: str, track: str, measured: _Measured, *, obstacl
         cells[name] = Cell(None, missing=NOT_RUN)
     result = Result(entry, cells, withheld=bool(measured.withheld), obstacle=obstacle)
     return Found(suite, track, tuple(columns), (result,))
-
-
-def _obstacle(folder: RunFolder, entry: Entry) -> str:
-    """Why a run takes no rank, whatever its scores; empty where nothing stands in the way."""
-    if not read_receipt(folder).get("accepted", True):
-        return "its submission was not accepted"
-    return CUSTOM if entry.mode == "custom" else ""
 
 
 def _planned_tasks(suite: str, track: str) -> set[str]:

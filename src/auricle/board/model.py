@@ -101,8 +101,15 @@ class Entry:
     """Documents that are put beside the entry's page."""
     source: str = ""
     """Where it comes from, short: a file, a seed; tells entries of one name apart."""
+    signer: str = ""
+    """Whose signature, of those who are trusted, vouches for it; empty without one."""
     mark: str = ""
     """The source, where another entry of the table has the same name."""
+
+    @property
+    def is_unsigned(self) -> bool:
+        """Whether nobody vouches for it; the published results of 2026 come with auricle."""
+        return self.kind in ("run", "result") and not self.signer
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,15 +15,15 @@ from typing import Any
 from auricle.board.model import DataSet, Declaration, Entry, Report
 from auricle.board.names import base_slug, clean_name, clean_text
 from auricle.board.read_values import is_hidden, read_object
-from auricle.challenge.receipt import is_unchanged
+from auricle.challenge.receipt import RECEIPT, ChangedReceiptError, Examined, examine_receipt
 from auricle.challenge.submission import FILE_NAME, ORGANISERS_SET, Submission, read_submission
 from auricle.errors import ScoringError
 from auricle.progress import duration_text
 from auricle.records.manifest import Manifest
+from auricle.records.receipt import Receipt
 from auricle.runs.folder import RunFolder
 from auricle.runs.report_facts import without_folders
 
-RECEIPT = "receipt.json"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -32,6 +32,7 @@ def run_entry(
     manifest: Manifest,
     scores: Mapping[str, Any],
     withheld: tuple[str, ...],
+    examined: Examined,
 ) -> Entry:
     """Who a run stands for, and how it was measured.
 
@@ -40,14 +41,14 @@ def run_entry(
         manifest: Its manifest.
         scores: Its ``scores.json``.
         withheld: Names of its hidden tasks that are not released.
+        examined: What its receipt is worth.
 
     Raises:
-        ScoringError: Its receipt was changed.
         SubmissionError: Its declaration is not valid.
     """
     submission = read_submission(folder.path) if (folder.path / FILE_NAME).is_file() else None
-    receipt = read_receipt(folder)
-    team = submission.team if submission else receipt.get("team")
+    receipt = examined.receipt
+    team = submission.team if submission else receipt and receipt.team
     name = str(team or manifest.encoder.name or folder.path.name)
     version = manifest.versions.get("auricle")
     # The run's own hash, so that each run keeps an address of its own, and its folder's.
@@ -60,35 +61,41 @@ def run_entry(
         mode=clean_text(str(scores.get("mode") or "unknown"), limit=20),
         protocol=clean_text(f"auricle {version or '(unknown version)'}", limit=40),
         date=_date_of(folder, receipt),
-        facts=(*_suite_mean(scores), *_facts_of(manifest), *_judged(receipt)),
+        facts=(*_suite_mean(scores), *_facts_of(manifest), *_judged(examined)),
         notes=_safe_notes(manifest.notes, withheld),
         declaration=_declaration(submission) if submission else None,
         reports=() if withheld else tuple(_reports(folder, slug)),
         source=f"seed {manifest.seed}",
+        signer=clean_text(examined.signer),
     )
 
 
-def read_receipt(folder: RunFolder) -> Mapping[str, Any]:
-    """The receipt of a judged run; empty where there is none."""
+def read_receipt(folder: RunFolder, trusted: Mapping[str, str]) -> Examined:
+    """What the receipt of a run is worth; a run without one was not judged.
+
+    Args:
+        folder: The run.
+        trusted: Whose each trusted key is, by the key.
+
+    Raises:
+        ScoringError: The receipt, or what it covers, was changed.
+    """
     path = folder.path / RECEIPT
-    if not path.is_file():
-        return {}
-    receipt = read_object(path)
-    if not is_unchanged(receipt):
-        raise ScoringError(
-            f"{path} was changed after it was written: its content has another hash than it says. "
-            "Give the folder that 'auricle challenge judge' made."
-        )
-    return receipt
+    value = read_object(path) if path.is_file() else None
+    try:
+        return examine_receipt(folder, value, trusted)
+    except ChangedReceiptError as error:
+        raise ScoringError(str(error)) from error
 
 
-def _judged(receipt: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if receipt:
-        yield "Judged", str(receipt["time"])[:10]
-        yield "Submission", f"SHA-256 {str(receipt['archive_sha256'])[:12]}"
-        locks = receipt.get("locks")
-        words = "; ".join(_lock_words(locks)) if isinstance(locks, dict) else ""
+def _judged(examined: Examined) -> Iterator[tuple[str, str]]:
+    receipt = examined.receipt
+    if receipt is not None:
+        yield "Judged", receipt.time[:10]
+        yield "Submission", f"SHA-256 {receipt.archive_sha256[:12]}"
+        words = "; ".join(_lock_words(receipt.locks))
         yield "Locks", clean_text(words, limit=300) or "none"
+    yield "Signed by", clean_text(examined.signer) or f"nobody who is trusted: {examined.fault}"
 
 
 def _lock_words(locks: Mapping[str, Any]) -> Iterator[str]:
@@ -119,9 +126,9 @@ def _safe_notes(notes: Sequence[str], withheld: tuple[str, ...]) -> tuple[str, .
     return tuple(clean_text(without_folders(note), limit=300) for note in kept)
 
 
-def _date_of(folder: RunFolder, receipt: Mapping[str, Any]) -> str:
+def _date_of(folder: RunFolder, receipt: Receipt | None) -> str:
     """The day of the receipt or of the log's last line; without either, of the scores' file."""
-    if found := _DATE.match(str(receipt.get("time") or "")):
+    if found := _DATE.match(receipt.time if receipt else ""):
         return found[0]
     if folder.log.is_file():
         lines = folder.log.read_text(encoding="utf-8", errors="replace").splitlines()

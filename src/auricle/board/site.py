@@ -14,13 +14,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from auricle.board.from_published import read_published
 from auricle.board.from_results import read_results
-from auricle.board.from_runs import read_run
+from auricle.board.from_runs import NotTrustedError, Trust, read_run
 from auricle.board.model import Board, Entry, Found
 from auricle.board.names import clean_text
 from auricle.board.pages import render_pages
@@ -47,6 +47,8 @@ class BoardSummary:
     bytes_written: int
     warnings: tuple[str, ...] = ()
     """Names that entries of different kinds share."""
+    left_out: tuple[str, ...] = ()
+    """Sources that nobody who is trusted vouches for, with the reason."""
 
 
 def put_in_place(out: Path, files: Iterable[tuple[str, bytes]]) -> dict[str, int]:
@@ -156,15 +158,28 @@ def _exchange(one: Path, other: Path) -> bool:
     raise OSError(number, os.strerror(number), str(other))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardOptions:
+    """What a site shows of its sources."""
+
+    released: bool = False
+    """Whether hidden scores of runs and results may be shown. Those of 2026 are public."""
+    with_reports: bool = False
+    """Whether runs' own reports are copied along: about half a megabyte each, with answers, and
+    what of the test clips may be handed on. Never that of a run with hidden scores to withhold."""
+    title: str = "auricle board"
+    """Name of the site."""
+    trust: Trust = field(default_factory=Trust)
+    """Whose receipts are believed, and whether others are left out."""
+
+
 def build_board(
     *,
     out: Path,
     runs: Sequence[Path] = (),
     results: Sequence[Path] = (),
     published: bool = True,
-    released: bool = False,
-    with_reports: bool = False,
-    title: str = "auricle board",
+    options: BoardOptions | None = None,
 ) -> BoardSummary:
     """Build the static site and put it in place of an earlier build.
 
@@ -174,33 +189,37 @@ def build_board(
         results: Files of results: CSV as ``auricle board rank`` reads it, or ``scores.json`` of
             runs.
         published: Whether the published results of 2026 stand on the board.
-        released: Whether hidden scores of runs and results may be shown. Those of 2026 are public.
-        with_reports: Whether runs' own reports are copied along: about half a megabyte each, with
-            answers, and what of the test clips may be handed on. Never that of a run with hidden
-            scores to withhold.
-        title: Name of the site.
+        options: What is shown of them.
 
     Raises:
         ScoringError: A source cannot be read, a team stands twice, or there is nothing to show.
         OutputError: The folder cannot be written, or holds something else.
     """
+    options = options or BoardOptions()
     refuse_foreign_folder(out.absolute())
     found: list[Found] = read_published() if published else []
-    for path in runs:
-        found += read_run(path, released=released)
-    for path in results:
-        found += read_results(path, released=released)
+    left_out = []
+    for read, path in [*((read_run, path) for path in runs), *((read_results, p) for p in results)]:
+        try:
+            found += read(path, released=options.released, trust=options.trust)
+        except NotTrustedError as error:
+            left_out.append(str(error))
     tables = build_tables(found)
     if not tables:
+        if left_out:
+            raise ScoringError(
+                "There is nothing to show: nobody who is trusted vouches for any of what was "
+                f"given. {'; '.join(left_out)}. Add the signer's key to --trust."
+            )
         raise ScoringError(
             "There is nothing to show: no run folder, no file of results, no published results. "
             "Name a run folder, e.g. runs/smoke/logmel-0123456789ab."
         )
     entries: dict[str, Entry] = {}
     for row in (row for table in tables for row in table.rows):
-        known = row.entry if with_reports else replace(row.entry, reports=())
+        known = row.entry if options.with_reports else replace(row.entry, reports=())
         entries.setdefault(known.slug, known)
-    board = Board(clean_text(title, limit=80), tuple(tables), tuple(entries.values()))
+    board = Board(clean_text(options.title, limit=80), tuple(tables), tuple(entries.values()))
     sizes = put_in_place(out, _files(board))
     return BoardSummary(
         out=out,
@@ -210,4 +229,5 @@ def build_board(
         files=len(sizes) + 1,
         bytes_written=sum(sizes.values()) + (out / LISTING).stat().st_size,
         warnings=tuple(f"{t.title}: {text}" for t in tables for text in namesakes(t.rows)),
+        left_out=tuple(left_out),
     )

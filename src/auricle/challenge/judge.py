@@ -23,7 +23,7 @@ from auricle.catalog.load import list_suites, list_tasks
 from auricle.catalog.recipe import apply_settings
 from auricle.challenge.commands import Workplace, error_of, run_auricle
 from auricle.challenge.processes import Bounds
-from auricle.challenge.receipt import make_receipt
+from auricle.challenge.receipt import RECEIPT, digest_run, make_receipt, sign_receipt
 from auricle.challenge.stages import STAGES
 from auricle.challenge.submission import FILE_NAME, Submission
 from auricle.challenge.verdicts import Stage
@@ -33,7 +33,6 @@ from auricle.files import data_home, make_folder, write_json
 from auricle.progress import Progress, SilentProgress
 from auricle.runs.folder import RunFolder
 
-RECEIPT = "receipt.json"
 FEATURES_PART = 0.6
 """Of the disk that a run may fill: an official suite's features are more than all of it."""
 
@@ -139,6 +138,12 @@ def judge(archive: Path, *, options: JudgeOptions, progress: Progress | None = N
                 ) from error
             stage.advance()
         stages = (*found.stages, run_stage)
+        run = None
+        if answer is not None:
+            run = RunFolder.open(Path(answer["run"]))
+            _name_after(found.submission, run, scratch)
+            shutil.copyfile(examination.root / FILE_NAME, run.path / FILE_NAME)
+            shutil.copyfile(examination.root / found.submission.report, run.path / "report.pdf")
         receipt = make_receipt(
             examination.archive,
             stages,
@@ -146,12 +151,11 @@ def judge(archive: Path, *, options: JudgeOptions, progress: Progress | None = N
             locks=examination.trial.locks_facts,
             limits=options.limits(),
             environment=examination.trial.environment_facts,
+            run=digest_run(run) if run else None,
         )
-        if answer is not None:
-            run = RunFolder.open(Path(answer["run"]))
-            _name_after(found.submission, run, scratch)
-            shutil.copyfile(examination.root / FILE_NAME, run.path / FILE_NAME)
-            shutil.copyfile(examination.root / found.submission.report, run.path / "report.pdf")
+        if options.verify.key is not None:
+            receipt = sign_receipt(receipt, options.verify.key)
+        if run is not None:
             write_json(run.path / RECEIPT, receipt)
             os.replace(run.path, out)  # noqa: PTH105
         else:

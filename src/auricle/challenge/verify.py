@@ -13,13 +13,13 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from auricle.challenge.adopt import Repository, examine_repository
 from auricle.challenge.archive import ArchiveError, Entry, Limits, extract_archive
 from auricle.challenge.bundle import MANIFEST, check_manifest
 from auricle.challenge.commands import Workplace
-from auricle.challenge.receipt import is_accepted, make_receipt
+from auricle.challenge.receipt import is_accepted, make_receipt, sign_receipt
 from auricle.challenge.registration import check_registered, require_table
 from auricle.challenge.report import check_report, report_child_paths
 from auricle.challenge.rules import check_rules
@@ -33,6 +33,9 @@ from auricle.sandbox.bubblewrap import find_bubblewrap
 from auricle.sandbox.policy import Policy, own_python_paths
 from auricle.sandbox.wrap import Locks, wrap, wrap_without_sandbox
 
+if TYPE_CHECKING:
+    from auricle.challenge.signing import SigningKey
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyOptions:
@@ -44,6 +47,8 @@ class VerifyOptions:
     """The table of teams that a submission must be in; not asked when None."""
     work: Path | None = None
     """An empty folder to work in, kept afterwards; a temporary one when None."""
+    key: SigningKey | None = None
+    """Signs the receipt."""
     limits: Limits = field(default_factory=Limits)
     settings: Settings = field(default_factory=Settings)
 
@@ -108,6 +113,11 @@ def open_examination(
         raise UserError(f"{archive} is a folder; a ZIP is expected: auricle pack {archive}")
     if not archive.is_file():
         raise UserError(f"There is no file {archive}. Name the ZIP that 'auricle pack' wrote.")
+    if options.key is not None and not options.sandbox:
+        raise UserError(
+            "A receipt of --unsafe-no-sandbox is not signed: code without locks could read the key "
+            "and sign with it. Leave out one of the two."
+        )
     if options.teams is not None:
         require_table(options.teams)
     if options.sandbox:
@@ -172,6 +182,8 @@ class Examination:
             limits=self.options.settings.record(),
             environment=self.trial.environment_facts if self.trial else {},
         )
+        if self.options.key is not None:
+            receipt = sign_receipt(receipt, self.options.key)
         return Verification(self.stages, receipt, self.submission, self.repository)
 
     def _make(self, name: str) -> Stage:

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from auricle.cli.terminal import one_format, print_json
-from auricle.errors import printable
+from auricle.errors import UserError, printable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -126,33 +126,59 @@ def build_command(
     ),
     with_reports: bool = typer.Option(False, "--with-reports", help="Copy the runs' reports."),
     title: str = typer.Option("auricle board", "--title", help="Name of the site."),
+    judged_only: bool = typer.Option(
+        False, "--judged-only", help="Show those judged runs alone that a trusted key signed."
+    ),
+    trust: Path | None = typer.Option(
+        None, "--trust", metavar="KEYS", help="List of public keys whose receipts are believed."
+    ),
     as_json: bool = _JSON,
-) -> None:
+) -> int:
     """Build the static site; it needs no server and no network.
 
     [bold]auricle board build --run judged/owls --run judged/larks --results others.csv[/]
-    """
-    from auricle.board.site import build_board
 
+    What may be published as judged: receipts that a key of the list signed.
+
+    [bold]auricle board build --run judged/owls --judged-only --trust organisers.pub[/]
+
+    The exit code is 3 if --judged-only left something out.
+    """
+    from auricle.board.from_runs import Trust
+    from auricle.board.site import BoardOptions, build_board
+    from auricle.challenge.signing import read_trusted
+
+    if judged_only and trust is None:
+        raise UserError(
+            "--judged-only needs --trust with the public keys of those who judge: the .pub files "
+            "of 'auricle challenge keys'. Nothing was published."
+        )
     summary = build_board(
         out=out,
         runs=runs,
         results=results,
         published=published,
-        released=released,
-        with_reports=with_reports,
-        title=title,
+        options=BoardOptions(
+            released=released,
+            with_reports=with_reports,
+            title=title,
+            trust=Trust(read_trusted(trust) if trust else {}, alone=judged_only),
+        ),
     )
     for warning in summary.warnings:
         print(f"warning: {warning}", file=sys.stderr)
+    for reason in summary.left_out:
+        print(f"left out: {_one_line(reason)}", file=sys.stderr)
+    code = 3 if summary.left_out else 0
     if as_json:
         facts = {"out": str(summary.out), "tables": summary.tables, "entries": summary.entries}
         facts |= {"files": summary.files, "bytes": summary.bytes_written}
-        facts |= {"warnings": summary.warnings}
+        facts |= {"warnings": summary.warnings, "left_out": summary.left_out}
         print_json(facts)
-        return
+        return code
     tables = ", ".join(f"{name} {rows}" for name, rows in summary.tables.items())
     print(
         f"{summary.out / 'index.html'}: rows {tables}; {summary.files} files, "
         f"{summary.bytes_written / 1000:.0f} kB"
     )
+    return code

@@ -15,6 +15,7 @@ from auricle.cli.terminal import make_progress, print_json
 from auricle.errors import UserError
 
 if TYPE_CHECKING:
+    from auricle.challenge.signing import SigningKey
     from auricle.challenge.stages import Settings
     from auricle.challenge.verdicts import Stage
 
@@ -107,6 +108,16 @@ _FetchDisk = Annotated[
     ),
 ]
 
+_Key = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        metavar="FILE",
+        help="Private key that signs the receipt; default: keys/receipts.key of the data home, "
+        "where it exists.",
+    ),
+]
+
 _PANEL = "The challenge"
 
 challenge_app = typer.Typer(no_args_is_help=True)
@@ -119,6 +130,7 @@ def register(app: typer.Typer) -> None:
     app.command("verify", rich_help_panel=_PANEL)(verify_command)
     challenge_app.command("register")(register_command)
     challenge_app.command("judge")(judge_command)
+    challenge_app.command("keys")(keys_command)
     app.add_typer(challenge_app, name="challenge", rich_help_panel=_PANEL)
 
 
@@ -130,9 +142,11 @@ def _challenge() -> None:
 
     Examine a ZIP:  [bold]auricle verify owls.zip --receipt owls.json[/]
 
+    A key, once:    [bold]auricle challenge keys 'Challenge 2026'[/]
+
     Measure it:     [bold]auricle challenge judge owls.zip --suite all --out judged/owls[/]
 
-    Show results:   [bold]auricle board build --run judged/owls[/]
+    Show results:   [bold]auricle board build --run judged/owls --judged-only --trust KEYS[/]
 
     The participant's side is 'auricle new' and 'auricle pack'.
     """
@@ -199,6 +213,7 @@ def verify_command(
     unsafe: bool = _UNSAFE,
     gpu: bool = _GPU,
     teams: Path | None = _TEAMS,
+    key: _Key = None,
     receipt: Path | None = typer.Option(None, "--receipt", help="Write the receipt to this file."),
     memory: _Memory = "16GiB",
     disk: _Disk = "50GiB",
@@ -221,7 +236,8 @@ def verify_command(
     sizes = _sizes((memory, disk, fetch_memory, fetch_disk))
     times = _times((check_limit, batch_limit, smoke_limit, install_limit, construct_limit))
     settings = _limits(sizes, times, gpu=gpu)
-    options = VerifyOptions(sandbox=not unsafe, teams=teams, settings=settings)
+    signer = _signer(key, unsafe=unsafe)
+    options = VerifyOptions(sandbox=not unsafe, teams=teams, key=signer, settings=settings)
     found = verify(archive, options=options, progress=make_progress(quiet=quiet))
     if receipt is not None:
         write_json(receipt, found.receipt)
@@ -274,6 +290,29 @@ def register_command(
     return 3 if refused else 0
 
 
+def keys_command(
+    name: str = typer.Argument(metavar="NAME", help="Who signs with it, e.g. 'Challenge 2026'."),
+    out: Path | None = typer.Option(
+        None, "--out", metavar="FILE", help="Default: keys/receipts.key of the data home."
+    ),
+    as_json: bool = _JSON,
+) -> None:
+    """Make the pair of keys that receipts are signed and checked with.
+
+    The private one stays here (mode 600); 'judge' and 'verify' sign with it. The public one, a line
+    of text, goes to whoever builds a board.
+    """
+    from auricle.challenge.signing import default_key, make_keys
+
+    private = out or default_key()
+    public = make_keys(private, name)
+    if as_json:
+        print_json({"private": str(private), "public": str(public)})
+        return
+    print(f"{private}: the private key; keep it here, and a copy where nobody else can read it")
+    print(f"{public}: the public key, for 'auricle board build --trust'")
+
+
 def judge_command(
     archive: Path = typer.Argument(help="A submission's ZIP."),
     suite: str = typer.Option(..., "--suite", help="A suite, a task, or a YAML file."),
@@ -286,6 +325,7 @@ def judge_command(
         [], "--set", metavar="NAME=VALUE", help="Override a recipe field; the run is then custom."
     ),
     teams: Path | None = _TEAMS,
+    key: _Key = None,
     unsafe: bool = _UNSAFE,
     gpu: bool = _GPU,
     sentence_model: str | None = SENTENCE_MODEL,
@@ -323,7 +363,9 @@ def judge_command(
         seed=seed,
         limit_s=_time("--run-limit", run_limit, "hours", "336") * 3600,
         models=_models(sentence_model, fluency_detector),
-        verify=VerifyOptions(sandbox=not unsafe, teams=teams, settings=settings),
+        verify=VerifyOptions(
+            sandbox=not unsafe, teams=teams, key=_signer(key, unsafe=unsafe), settings=settings
+        ),
     )
     found = judge(archive, options=options, progress=make_progress(quiet=quiet))
     if as_json:
@@ -394,6 +436,15 @@ def _time(option: str, value: float, unit: str, example: str) -> float:
     return value
 
 
+def _signer(given: Path | None, *, unsafe: bool) -> SigningKey | None:
+    """The key that was named, or that of the data home; none is looked for without locks."""
+    from auricle.challenge.signing import default_key, read_key
+
+    if given is None and (unsafe or not default_key().exists()):
+        return None
+    return read_key(given or default_key())
+
+
 def _models(sentence_model: str | None, fluency_detector: str | None) -> tuple[str, ...]:
     """Words for the judged run, which starts in another folder; what lies here must be there."""
     from auricle.metrics.caption_models import require_given_models
@@ -426,4 +477,7 @@ def _print_receipt(receipt: Mapping[str, Any]) -> None:
             f"locks: {locks['sandbox']}; limits: {locks['limits']}; "
             f"system calls: {locks['system_calls']}"
         )
+    signature = receipt.get("signature")
+    said = f"signed by the key {signature['key'][:12]}..." if signature else "not signed"
+    print(f"receipt: {said}")
     print("accepted" if receipt["accepted"] else "refused")
