@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from auricle.challenge.submission import FILE_NAME
 from auricle.challenge.verdicts import Stage, Verdict
 from auricle.errors import UserError
-from auricle.files import sha256_file, sha256_json
+from auricle.files import data_home, sha256_file, sha256_json
 from auricle.records.receipt import SCHEMA_VERSION, Receipt, RunDigests, Signature
 from auricle.runs.folder import RunFolder
 
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 RECEIPT = "receipt.json"
 _PURPOSE = b"auricle receipt 1\n"
 """Stands before what is signed, so that the key's other signatures are none of receipts."""
+
+
+def default_key() -> Path:
+    """Where a key lies that signs receipts without being named."""
+    return data_home() / "keys" / "receipts.key"
 
 
 def make_receipt(

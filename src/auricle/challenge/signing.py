@@ -28,16 +28,11 @@ from cryptography.hazmat.primitives.serialization import (
 
 from auricle.challenge.verdicts import shown
 from auricle.errors import OutputError, UserError
-from auricle.files import data_home, make_folder, write_failure, write_text
+from auricle.files import make_folder, write_failure, write_text
 
 ALGORITHM = "Ed25519"
 _WORD = "ed25519"
 _MAX_BYTES = 1 << 20
-
-
-def default_key() -> Path:
-    """Where a key lies that is used without being named."""
-    return data_home() / "keys" / "receipts.key"
 
 
 @dataclass(frozen=True, slots=True)

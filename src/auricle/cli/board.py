@@ -146,13 +146,17 @@ def build_command(
     """
     from auricle.board.from_runs import Trust
     from auricle.board.site import BoardOptions, build_board
-    from auricle.challenge.signing import read_trusted
 
     if judged_only and trust is None:
         raise UserError(
             "--judged-only needs --trust with the public keys of those who judge: the .pub files "
             "of 'auricle challenge keys'. Nothing was published."
         )
+    keys = {}
+    if trust is not None:
+        from auricle.challenge.signing import read_trusted
+
+        keys = read_trusted(trust)
     summary = build_board(
         out=out,
         runs=runs,
@@ -162,7 +166,7 @@ def build_command(
             released=released,
             with_reports=with_reports,
             title=title,
-            trust=Trust(read_trusted(trust) if trust else {}, alone=judged_only),
+            trust=Trust(keys, alone=judged_only),
         ),
     )
     for warning in summary.warnings:

@@ -302,7 +302,8 @@ def keys_command(
     The private one stays here (mode 600); 'judge' and 'verify' sign with it. The public one, a line
     of text, goes to whoever builds a board.
     """
-    from auricle.challenge.signing import default_key, make_keys
+    from auricle.challenge.receipt import default_key
+    from auricle.challenge.signing import make_keys
 
     private = out or default_key()
     public = make_keys(private, name)
@@ -438,10 +439,12 @@ def _time(option: str, value: float, unit: str, example: str) -> float:
 
 def _signer(given: Path | None, *, unsafe: bool) -> SigningKey | None:
     """The key that was named, or that of the data home; none is looked for without locks."""
-    from auricle.challenge.signing import default_key, read_key
+    from auricle.challenge.receipt import default_key
 
     if given is None and (unsafe or not default_key().exists()):
         return None
+    from auricle.challenge.signing import read_key
+
     return read_key(given or default_key())
 
 
