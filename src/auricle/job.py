@@ -25,7 +25,8 @@ from auricle.data.tables import (
     hold_out,
     open_tables,
 )
-from auricle.encoder.load import EncoderSpec, parse_encoder
+from auricle.encoder.load import parse_encoder
+from auricle.encoder.protocol import EncoderSpec
 from auricle.errors import DataError, UserError
 from auricle.files import data_home
 from auricle.metrics.labels import label_problems, separator_problem

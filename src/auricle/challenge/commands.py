@@ -1,6 +1,6 @@
 """`auricle check` and `auricle run` as commands of their own, with an encoder behind locks.
 
-Whoever judges never imports the encoder room: the commands start it, and what they start as the
+Whoever judges never loads an encoder: the commands do, and what they start as the
 encoder's interpreter is a program that puts it behind locks first. They are told apart from a
 stranger's files by ``-P``: nothing is imported from the folder where they start.
 """
@@ -151,6 +151,7 @@ def run_auricle(
     workplace: Workplace,
     bounds: Bounds,
     environment: Mapping[str, str] | None = None,
+    judged: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Run one auricle command in a process of its own, with an empty folder to start in.
 
@@ -161,9 +162,10 @@ def run_auricle(
         bounds: When it is ended.
         environment: All of its environment variables; when None ours without secrets, and a data
             home with the machine's shards and nothing else.
+        judged: From `judged_variables`, where the command starts a submission's encoder.
     """
     if environment is None:
-        environment = clean_environment(AURICLE_HOME=str(workplace.make_home()))
+        environment = clean_environment(AURICLE_HOME=str(workplace.make_home()), **(judged or {}))
     return run_bounded(
         [sys.executable, "-P", "-m", "auricle", *words],
         bounds=bounds,

@@ -22,15 +22,12 @@ def main() -> int:
     maker = child.Child(-1, [])
     try:
         maker.load(order)
-    except BaseException as error:
-        import traceback
-
-        if type(error).__module__ == "child":  # it says all in its sentence
-            sys.stderr.write(f"\n{type(error).__name__}: {error}\n")
-        else:
-            traceback.print_exc()
+    except BaseException as error:  # SystemExit too, as where encoders are checked
+        here = error.__traceback__
+        told = child.describe(error.with_traceback(here.tb_next if here else None))
+        sys.stderr.write(f"\n{told.get('traceback') or told['text']}\n")
         return 1
-    number = sum(parameter.numel() for parameter in maker.encoder.parameters())
+    number = maker.number_of_parameters()
     sys.stdout.write("\n" + json.dumps({"num_parameters": number}) + "\n")
     return 0
 

@@ -30,6 +30,7 @@ from typing import Any
 from auricle.challenge.processes import Bounds, Outcome, clean_environment, run_bounded
 from auricle.challenge.submission import Submission
 from auricle.challenge.verdicts import Problem, Verdict, shown, told
+from auricle.encoder.protocol import EncoderSpec, load_order
 from auricle.errors import UserError
 from auricle.files import make_folder, sha256_file, sha256_json
 from auricle.sandbox.policy import GIBI, Policy, own_python_paths, package_folders
@@ -217,19 +218,17 @@ def _judge(done: Outcome, lock: Lock, what: str, places: tuple[Path, ...]) -> No
 
 
 def _construction(submission: Submission, folder: Path) -> dict[str, Any]:
-    path = folder / submission.encoder_file
-    return {
-        "op": "load",
-        "shown": submission.encoder_file,
-        "path": str(path),
-        "module": None,
-        "folders_first": [str(path.parent)],
-        "folders_last": [str(folder)],
-        "class_name": submission.encoder.partition(":")[2] or None,
-        "arguments": submission.arguments,
-        "device": "cpu",
-        "threads": 1,
-    }
+    """The order that `auricle check` would give for the same encoder, on the CPU."""
+    spec = EncoderSpec(
+        text=submission.encoder,
+        name=submission.encoder_file,
+        kind="file",
+        target=str(folder / submission.encoder_file),
+        class_name=submission.encoder.partition(":")[2] or None,
+        arguments=submission.arguments,
+        folder=folder,
+    )
+    return load_order(spec, device="cpu", threads=1)
 
 
 def create_venv(folder: Path, inherited: Sequence[Path]) -> None:

@@ -29,6 +29,7 @@ from auricle.challenge.processes import Bounds
 from auricle.challenge.rules import CARD_BYTES, check_parameters
 from auricle.challenge.submission import Submission
 from auricle.challenge.verdicts import Problem, Stage, Verdict, judged, shown, told
+from auricle.encoder.protocol import judged_variables
 from auricle.errors import UserError
 from auricle.sandbox.policy import GIBI
 from auricle.sandbox.wrap import Locks
@@ -124,6 +125,7 @@ class Trial:
                 name="check",
                 workplace=self.workplace,
                 bounds=Bounds(limit_s * 2 + 60, self.workplace.folder, self.settings.disk_bytes),
+                judged=judged_variables(self.folder, self.environment.folder),
             )
             answer = parse_answer(outcome)
             if answer is None or not isinstance(answer.get("checks"), list):
@@ -237,6 +239,7 @@ class Trial:
                 name=name,
                 workplace=place,
                 bounds=Bounds(limit_s, place.folder, self.settings.disk_bytes),
+                judged=judged_variables(self.folder, self.environment.folder),
             )
             answer = parse_answer(outcome)
             finished = answer is not None and isinstance(answer.get("scores"), dict)

@@ -26,8 +26,8 @@ from auricle.encoder.behaviour import (
 from auricle.encoder.contract import SAMPLE_RATE
 from auricle.encoder.examination import TOO_LATE, Examination
 from auricle.encoder.hearing import LENGTHS_S, SHORT_S, Audio, Frames, Hearing, Listener, remark_on
-from auricle.encoder.load import EncoderSpec
 from auricle.encoder.properties import TOLERANCE, Properties, measure_properties
+from auricle.encoder.protocol import EncoderSpec
 from auricle.encoder.rules import RULES
 from auricle.encoder.situations import (
     BATCH_HINT,

@@ -62,7 +62,7 @@ class Child:
             try:
                 answer = {"ok": True, **orders[request["op"]](request)}
             except BaseException as error:  # SystemExit too: the encoder must not end us unheard
-                answer = {"ok": False, "stage": self.stage, **_describe(error)}
+                answer = {"ok": False, "stage": self.stage, **describe(error)}
             if answer.get("kind") == "memory":
                 self._give_memory_back()
             self._write(answer)
@@ -183,9 +183,12 @@ class Child:
     def report(self, request: dict[str, Any]) -> dict[str, Any]:
         """Say what was opened and imported; after this nothing more is recorded."""
         self.stage = "report"
-        number = sum(_size(parameter) for parameter in self.encoder.parameters())
         files: dict[str, Any] = child_import.recorded(request["also"])
-        return {"num_parameters": number, **files}
+        return {"num_parameters": self.number_of_parameters(), **files}
+
+    def number_of_parameters(self) -> int:
+        """How many numbers the encoder has learned; lazy parameters count once they are made."""
+        return sum(_size(parameter) for parameter in self.encoder.parameters())
 
 
 def _import_beside(name: str) -> Any:
@@ -217,7 +220,8 @@ def _be_repeatable(device: Any, seed: int) -> None:
     torch.backends.cuda.matmul.allow_tf32 = False
 
 
-def _describe(error: BaseException) -> dict[str, str]:
+def describe(error: BaseException) -> dict[str, str]:
+    """What an answer says of an error: its sentence, and its traceback without our own frames."""
     if getattr(error, "says_all", False):
         return {"kind": "load", "text": _short(str(error))}
     memory = isinstance(error, MemoryError) or any(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from auricle.encoder.contract import SAMPLE_RATE, Encoded
 from auricle.encoder.host import EncoderProcess
-from auricle.encoder.load import EncoderSpec
+from auricle.encoder.protocol import EncoderSpec
 from auricle.encoder.rules import Outcome, judge
 from auricle.errors import EncoderContractError, EncoderError, EncoderTimeoutError
 

@@ -30,8 +30,8 @@ from auricle.encoder.contract import (
 )
 from auricle.encoder.failures import clean
 from auricle.encoder.identity import argument_files, check_report, content_hash, hash_files
-from auricle.encoder.load import EncoderSpec, package_of
 from auricle.encoder.process import BANKS, ChildProcess, Isolation
+from auricle.encoder.protocol import EncoderSpec, load_order
 from auricle.errors import EncoderMemoryError
 from auricle.seeding import random_words, stream_key, unit_floats
 
@@ -165,7 +165,7 @@ class EncoderProcess:
         )
         try:
             answer = self._child.ask(
-                self._load_order(),
+                load_order(self.spec, device=self.device, threads=self.threads),
                 timeout_s=self.start_timeout_s,
                 doing=f"starting {self.spec.text}",
             )
@@ -307,11 +307,6 @@ class EncoderProcess:
         """Whether it has been started and nothing has ended it."""
         return self._child is not None and self._child.is_open
 
-    @property
-    def _base(self) -> Path:
-        """Where the encoder starts and its relative paths begin."""
-        return self.spec.folder or Path.cwd()
-
     def _running(self) -> ChildProcess:
         if self._child is None:
             raise RuntimeError("the encoder has not been started")
@@ -330,24 +325,6 @@ class EncoderProcess:
         if self._child is not None:
             self._child.close()
 
-    def _load_order(self) -> dict[str, Any]:
-        spec = self.spec
-        is_file = spec.kind != "module"
-        path = Path(spec.target)
-        module, root = (None, None) if not is_file else package_of(path)
-        return {
-            "op": "load",
-            "shown": spec.text.removesuffix(f":{spec.class_name}"),
-            "path": spec.target if is_file else None,
-            "module": module if is_file else spec.target,
-            "folders_first": [str(path.parent), *([str(root)] if root else [])] if is_file else [],
-            "folders_last": [str(self._base)],
-            "class_name": spec.class_name,
-            "arguments": spec.arguments,
-            "device": self.device,
-            "threads": self.threads,
-        }
-
     def _identify(self, dtype: str) -> EncoderInfo:
         own = [self.spec.target] if self.spec.kind != "module" else []
         answer = self._running().ask(
@@ -356,7 +333,7 @@ class EncoderProcess:
             doing="saying which files it opened",
         )
         opened, packages, python, num_parameters = check_report(answer)
-        files = hash_files([*opened, *argument_files(self.spec.arguments, base=self._base)])
+        files = hash_files([*opened, *argument_files(self.spec.arguments, base=self.spec.base)])
         return EncoderInfo(
             class_name=self.class_name,
             output_dim=self.output_dim,
@@ -369,7 +346,7 @@ class EncoderProcess:
                 files=files,
                 packages=packages,
                 python=python,
-                base=self._base,
+                base=self.spec.base,
             ),
             files=files,
             packages=packages,

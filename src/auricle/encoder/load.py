@@ -10,13 +10,13 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from auricle.encoder.protocol import WRAPPERS, EncoderSpec, judged_folders
 from auricle.errors import EncoderLoadError
 
-WRAPPERS = Path(__file__).resolve().parent / "wrappers"
 BUILT_IN = {"logmel": "logmel.py", "noise": "noise.py"}
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
@@ -26,27 +26,6 @@ _FORMS = (
     "An encoder is file.py, file.py:Class, package.module:Class, hf:owner/model, a folder with "
     f"{_SUBMISSION} or config.json, or one of {', '.join(BUILT_IN)}."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class EncoderSpec:
-    """An encoder that can be started.
-
-    ``text`` is what the user typed, ``name`` short enough for folders and tables. ``kind`` is
-    ``file``, ``module``, ``builtin`` or ``hf``; ``target`` an absolute path to a Python file, or a
-    module's dotted name. ``class_name`` is None where the target's only encoder class is meant.
-    ``python`` is the interpreter, None for our own; ``folder`` is where it starts, None for the
-    current one.
-    """
-
-    text: str
-    name: str
-    kind: str
-    target: str
-    class_name: str | None
-    arguments: dict[str, Any]
-    python: Path | None = None
-    folder: Path | None = None
 
 
 def parse_encoder(
@@ -89,7 +68,9 @@ def parse_encoder(
     if target.endswith(".py"):
         path = str(_find_file(target))
         name = _short_name(Path(path).stem, class_name)
-        return EncoderSpec(text, name, "file", path, class_name, given, interpreter)
+        spec = EncoderSpec(text, name, "file", path, class_name, given, interpreter)
+        judged = judged_folders(Path(path))
+        return replace(spec, folder=judged[0], judged=judged) if judged else spec
     if class_name is not None and _DOTTED.match(target):
         name = _short_name(target.rpartition(".")[2], class_name)
         return EncoderSpec(text, name, "module", target, class_name, given, interpreter)
@@ -247,15 +228,3 @@ def _parse_model(
 def _short_name(stem: str, class_name: str | None) -> str:
     whole = f"{stem}-{class_name}" if class_name else stem
     return re.sub(r"[^A-Za-z0-9._-]+", "_", whole).lstrip(".-")[:80] or "encoder"
-
-
-def package_of(path: Path) -> tuple[str | None, Path | None]:
-    """Dotted name and root folder of a file that lies in a package; our own wrappers do not."""
-    if path.parent == WRAPPERS or not (path.parent / "__init__.py").is_file():
-        return None, None
-    parts = [path.stem]
-    folder = path.parent
-    while (folder / "__init__.py").is_file():
-        parts.insert(0, folder.name)
-        folder = folder.parent
-    return ".".join(parts), folder

@@ -30,7 +30,7 @@ from auricle.encoder.channel import (
     MemoryFile,
 )
 from auricle.encoder.failures import clean, death, nonsense, refusal
-from auricle.encoder.load import EncoderSpec
+from auricle.encoder.protocol import EncoderSpec
 from auricle.errors import EncoderCrashError, EncoderLoadError, EncoderTimeoutError, OutputError
 from auricle.files import make_folder, write_failure
 
