@@ -1,4 +1,7 @@
-"""What was asked for: every name resolved, every shard opened, before anything starts."""
+"""What was asked for: every name resolved, every shard opened, before anything starts.
+
+torch is imported once every name has proved good, so that a wrong one is answered at once.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,6 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from auricle.catalog.files import open_suite
 from auricle.catalog.recipe import Recipe, apply_settings
@@ -179,28 +180,32 @@ def resolve(encoder: str, suite: str, options: RunOptions) -> Job:
         raise UserError(
             f"--batch-timeout is {options.batch_timeout_s:g}; expected seconds above 0."
         )
+    if (options.encode_budget_s or 1.0) <= 0:
+        raise UserError(
+            f"--encode-budget is {options.encode_budget_s:g}; expected seconds of audio above 0."
+        )
+    spec = parse_encoder(
+        encoder,
+        arguments=options.encoder_args,
+        python=options.encoder_python,
+        trust_remote_code=options.trust_remote_code,
+    )
     device = choose_device(options.device)
-    budget = options.encode_budget_s or (240.0 if device == "cpu" else 1200.0)
-    if budget <= 0:
-        raise UserError(f"--encode-budget is {budget:g}; expected seconds of audio above 0.")
+    import torch
+
     return Job(
         suite=chosen.suite,
         tasks=chosen.tasks,
         ignored=chosen.ignored,
         recipe=recipe,
         base_recipe=chosen.base,
-        encoder=parse_encoder(
-            encoder,
-            arguments=options.encoder_args,
-            python=options.encoder_python,
-            trust_remote_code=options.trust_remote_code,
-        ),
+        encoder=spec,
         options=options,
         seed=first(options.seed, chosen.seed, DEFAULT_SEED),
         home=data_home(),
         workers=first(options.workers, chosen.workers, os.cpu_count() or 1),
         device=device,
-        encode_budget_s=budget,
+        encode_budget_s=options.encode_budget_s or (240.0 if device == "cpu" else 1200.0),
         threads=torch.get_num_threads(),
         sides=("train",) if chosen.suite.held_out else ("train", "test"),
     )
@@ -225,6 +230,8 @@ def choose_device(wish: str) -> str:
     Raises:
         UserError: There is no such device.
     """
+    import torch
+
     if wish == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -327,6 +334,8 @@ def hardware(device: str) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
     }
     if device != "cpu":
+        import torch
+
         properties = torch.cuda.get_device_properties(device)
         facts["gpu"] = properties.name
         facts["gpu_memory_bytes"] = properties.total_memory

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 
 import pytest
 
@@ -28,3 +30,31 @@ def test_plan_takes_every_option_of_run() -> None:
     found = [set(inspect.signature(command).parameters) for command in (run_command, plan_command)]
     assert found[0] <= found[1]
     assert found[1] - found[0] == {"time_limit"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("run", "nosuch.py"), "There is no file"),
+        (("plan", "nosuch.py"), "There is no file"),
+        (("check", "nosuch.py"), "There is no file"),
+        (("run", "logmel", "--suite", "nosuch"), "no suite or task named 'nosuch'"),
+        (("plan", "logmel", "--eval", "nosuch"), "no suite or task named 'nosuch'"),
+        (("run", "logmel", "--set", "train.steps=x"), "train.steps is 'x'"),
+        (("plan", "logmel", "--disk-budget", "many"), "'many' is no size"),
+        (("run", "logmel", "--encode-budget", "-1"), "--encode-budget is -1"),
+    ],
+    ids=str,
+)
+def test_wrong_arguments_are_told_before_torch_is_imported(
+    words: tuple[str, ...], said: str
+) -> None:
+    program = (
+        "import sys; from auricle.cli.app import execute; code = execute(sys.argv[1:]); "
+        "sys.exit(9 if 'torch' in sys.modules else code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert said in done.stderr

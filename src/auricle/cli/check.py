@@ -36,9 +36,7 @@ def check_command(
 
     Exit code 3 if a required check failed or was not reached.
     """
-    from auricle.encoder.checks import check_encoder
     from auricle.encoder.load import parse_encoder
-    from auricle.job import choose_device
 
     spec = parse_encoder(
         encoder,
@@ -46,6 +44,9 @@ def check_command(
         python=encoder_python,
         trust_remote_code=trust_remote_code,
     )
+    from auricle.encoder.checks import check_encoder
+    from auricle.job import choose_device
+
     report = check_encoder(
         spec,
         device=choose_device(device),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from auricle.cli.terminal import log_to, make_progress, print_json
 from auricle.errors import UserError
 from auricle.progress import duration_text
+
+if TYPE_CHECKING:
+    from auricle.job import RunOptions
 
 _ENCODER = typer.Argument(
     help="file.py, file.py:Class, package.module:Class, hf:owner/model, a folder with a submission "
@@ -119,32 +122,13 @@ def run_command(
 
     [bold]auricle run my_encoder.py:MyEncoder --suite mini --seed 1[/]
     """
+    given = dict(locals())
     import time
 
-    from auricle.benchmark import run
-    from auricle.job import RunOptions
-
     started = time.monotonic()
-    options = RunOptions(
-        out=out,
-        evaluations=tuple(evaluations),
-        seed=seed,
-        settings=tuple(settings),
-        precision=precision,
-        encoder_args=encoder_args,
-        encoder_python=encoder_python,
-        trust_remote_code=trust_remote_code,
-        device=device,
-        workers=workers,
-        encode_budget_s=encode_budget,
-        batch_timeout_s=batch_timeout,
-        sentence_model=sentence_model,
-        fluency_detector=fluency_detector,
-        disk_budget=None if disk_budget is None else parse_size(disk_budget),
-        on_folder=lambda folder: log_to(folder.log),
-    )
-    if not suite:
-        raise UserError("--suite is empty; 'auricle suites' lists the names.")
+    options = _options(**given, on_folder=lambda folder: log_to(folder.log))
+    from auricle.benchmark import run
+
     result = run(encoder, suite, options=options, progress=make_progress(quiet=quiet))
     if as_json:
         shown = {"run": str(result.folder.path), "scores": result.scores}
@@ -195,26 +179,11 @@ def plan_command(
 
     [bold]auricle plan my_encoder.py --suite track-a --disk-budget 200GB[/]
     """
-    from auricle.job import RunOptions
+    given = dict(locals())
+    del given["time_limit"]
+    options = _options(**given)
     from auricle.plan.make import make_plan
 
-    options = RunOptions(
-        out=out,
-        evaluations=tuple(evaluations),
-        seed=seed,
-        settings=tuple(settings),
-        precision=precision,
-        encoder_args=encoder_args,
-        encoder_python=encoder_python,
-        trust_remote_code=trust_remote_code,
-        device=device,
-        workers=workers,
-        encode_budget_s=encode_budget,
-        batch_timeout_s=batch_timeout,
-        sentence_model=sentence_model,
-        fluency_detector=fluency_detector,
-        disk_budget=None if disk_budget is None else parse_size(disk_budget),
-    )
     progress = make_progress(quiet=quiet or as_json)
     plan = make_plan(encoder, suite, options=options, progress=progress, calibration_s=time_limit)
     if as_json:
@@ -224,6 +193,52 @@ def plan_command(
 
         print_plan(plan)
     return 0
+
+
+def _options(
+    encoder: str,
+    suite: str,
+    *,
+    evaluations: list[str],
+    settings: list[str],
+    encode_budget: float | None,
+    disk_budget: str | None,
+    batch_timeout: float,
+    as_json: bool,
+    quiet: bool,
+    **same: Any,
+) -> RunOptions:
+    """The options of a run whose names are all known: they are looked at before torch is imported.
+
+    Raises:
+        UserError: A name or value is not known.
+    """
+    from auricle.encoder.load import parse_encoder
+
+    parse_encoder(
+        encoder,
+        arguments=same["encoder_args"],
+        python=same["encoder_python"],
+        trust_remote_code=same["trust_remote_code"],
+    )
+    from auricle.catalog.files import open_suite
+
+    if not suite:
+        raise UserError("--suite is empty; 'auricle suites' lists the names.")
+    for name in (suite, *evaluations):
+        open_suite(name)
+    from auricle.job import RunOptions, resolve
+
+    options = RunOptions(
+        evaluations=tuple(evaluations),
+        settings=tuple(settings),
+        encode_budget_s=encode_budget,
+        disk_budget=None if disk_budget is None else parse_size(disk_budget),
+        batch_timeout_s=batch_timeout,
+        **same,
+    )
+    resolve(encoder, suite, options)
+    return options
 
 
 def _print_standing(scores: dict[str, Any]) -> None:
