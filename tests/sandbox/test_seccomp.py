@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from auricle.sandbox.seccomp import REFUSED, WATCHED, seccomp_program
+from auricle.sandbox.seccomp import REFUSED, SENDING, WATCHED, seccomp_program
 
 HEADERS = {
     "x86_64": (
@@ -26,7 +26,7 @@ def test_numbers_agree_with_the_kernels_headers(machine: str) -> None:
     if header is None:
         pytest.skip("the kernel's headers are not installed")
     found = dict(re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", header.read_text()))
-    for name, numbers in {**REFUSED, **WATCHED}.items():
+    for name, numbers in {**REFUSED, **WATCHED, **SENDING}.items():
         if numbers[place] is not None:
             assert int(found[name]) == numbers[place], name
 
@@ -79,6 +79,32 @@ ALLOW, KILL, EPERM, ENOSYS, EAFNOSUPPORT = 0x7FFF0000, 0x80000000, 0x50001, 0x50
         (16, (0, 0x5412), EPERM),  # ioctl: TIOCSTI
         (16, (0, 0x5401), ALLOW),  # ioctl: TCGETS
         (0x40000000 + 59, (), KILL),  # execve by its x32 number
+        (62, (1, 9), EPERM),  # kill
+        (62, (1, 19), EPERM),
+        (62, (1, 15), ALLOW),
+        (62, (1, 0), ALLOW),
+        (62, (9, 1), ALLOW),  # a process of that number
+        (200, (7, 9), EPERM),  # tkill
+        (234, (7, 7, 9), EPERM),  # tgkill
+        (234, (7, 9, 6), ALLOW),  # what abort() does
+        (129, (7, 19), EPERM),  # rt_sigqueueinfo
+        (297, (7, 7, 9), EPERM),  # rt_tgsigqueueinfo
+        (424, (3, 9), EPERM),  # pidfd_send_signal
+        (424, (3, 15), ALLOW),
+        (72, (3, 10, 9), EPERM),  # fcntl: F_SETSIG
+        (72, (3, 10, 29), ALLOW),
+        (72, (3, 4, 9), ALLOW),  # fcntl: F_SETFL
+        (56, (9,), EPERM),  # clone: a child whose end sends signal 9
+        (56, (0x4113,), EPERM),
+        (160, (0,), EPERM),  # setrlimit: RLIMIT_CPU
+        (160, (7,), ALLOW),  # setrlimit: RLIMIT_NOFILE
+        (302, (0, 0, 0x7F0000000000), EPERM),  # prlimit64: RLIMIT_CPU, a new limit
+        (302, (0, 0, 0x1000), EPERM),
+        (302, (0, 15, 0x1000), EPERM),  # RLIMIT_RTTIME
+        (302, (0, 0, 0), ALLOW),  # only asked
+        (302, (0, 7, 0x1000), ALLOW),
+        (222, (), ENOSYS),  # timer_create
+        (244, (), ENOSYS),  # mq_notify
     ],
 )
 def test_each_call_gets_its_answer(number: int, arguments: tuple[int, ...], expected: int) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from auricle.sandbox import bubblewrap as bubblewrap_module
 from auricle.sandbox.bubblewrap import Bubblewrap, SandboxError, plan_command
-from auricle.sandbox.limits import make_group
+from auricle.sandbox.limits import Group, make_group
 from auricle.sandbox.policy import Policy, own_python_paths, python_paths
 from auricle.sandbox.wrap import Lock, Locks, no_locks, wrap, wrap_without_sandbox
 
@@ -65,6 +65,43 @@ print(sorted(os.listdir("{tmp_path}")))
 """
     with wrap(policy(readable=(*own_python_paths(), tmp_path / "given"))) as lock:
         assert said(lock, code).split("\n") == [*["False"] * 4, "given", "['given']"]
+
+
+def test_no_process_inside_can_end_one_by_signal_9_itself_included() -> None:
+    """So whatever ends so was ended from outside, and no submission is blamed."""
+    code = """
+import ctypes, fcntl, os, resource, signal, subprocess, threading
+libc = ctypes.CDLL(None, use_errno=True)
+child = subprocess.Popen(["/proc/self/exe", "-S", "-c", "import time; time.sleep(60)"])
+me, it = os.getpid(), child.pid
+for number in (9, 19):
+    for call in (
+        lambda: libc.kill(me, number), lambda: libc.kill(0, number), lambda: libc.kill(-1, number),
+        lambda: libc.kill(it, number), lambda: libc.tgkill(me, me, number),
+        lambda: libc.syscall(200, me, number), lambda: libc.sigqueue(me, number, 0),
+        lambda: signal.pthread_kill(threading.get_ident(), number),
+        lambda: libc.syscall(424, libc.syscall(434, me, 0), number, 0, 0),
+        lambda: fcntl.fcntl(os.pipe()[0], 10, number),
+        lambda: libc.syscall(56, number, 0, 0, 0, 0),
+        lambda: libc.syscall(222, 0, 0, 0), lambda: libc.syscall(244, 0, 0),
+    ):
+        try:
+            call()
+        except OSError:
+            pass
+for limit in (resource.RLIMIT_CPU, 15):
+    try:
+        resource.setrlimit(limit, (1, 1))
+    except (OSError, ValueError):
+        pass
+sum(i for i in range(30_000_000))
+assert child.poll() is None
+child.terminate()
+print("alive", child.wait())
+"""
+    with wrap(policy()) as lock:
+        done = inside(lock, code)
+    assert (done.returncode, done.stdout) == (0, "alive -15\n"), done.stderr
 
 
 def test_nothing_can_be_written_but_the_scratch(tmp_path: Path) -> None:
@@ -417,3 +454,29 @@ def test_what_another_user_cannot_read_is_named(tmp_path: Path, bubblewrap: Bubb
     tmp_path.chmod(0o700)
     with pytest.raises(SandboxError, match=r"chmod -R o\+rX"), wrap(policy(readable=(tmp_path,))):
         pass
+
+
+V1 = {"memory.limit_in_bytes": "536870912\n", "memory.max_usage_in_bytes": "536870912\n"}
+V1_FREE = V1 | {"memory.max_usage_in_bytes": "402653184\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        # As the kernel wrote them in version 2: its own limit met, and the whole machine full.
+        ({"memory.events": "low 0\nhigh 0\nmax 4\noom 1\noom_kill 1\noom_group_kill 0\n"}, True),
+        ({"memory.events": "low 0\nhigh 0\nmax 0\noom 0\noom_kill 1\noom_group_kill 0\n"}, False),
+        ({"memory.events": "low 0\nhigh 0\nmax 9\noom 0\noom_kill 0\noom_group_kill 0\n"}, False),
+        # Version 1.
+        (V1 | {"memory.oom_control": "under_oom 0\noom_kill 1\n"}, True),
+        (V1 | {"memory.oom_control": "under_oom 0\noom_kill 0\n"}, False),
+        (V1_FREE | {"memory.oom_control": "under_oom 0\noom_kill 1\n"}, False),
+        ({}, False),
+    ],
+)
+def test_a_full_machine_is_told_from_a_limit_that_was_met(
+    tmp_path: Path, files: dict[str, str], expected: bool
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert Group("cgroup", {"memory": tmp_path}).was_out_of_memory() is expected

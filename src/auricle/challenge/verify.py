@@ -22,6 +22,7 @@ from auricle.challenge.commands import Workplace
 from auricle.challenge.receipt import is_accepted, make_receipt, sign_receipt
 from auricle.challenge.registration import check_registered, require_table
 from auricle.challenge.report import check_report, report_child_paths
+from auricle.challenge.report_child import COMPUTE_S
 from auricle.challenge.rules import check_rules
 from auricle.challenge.stages import STAGES, Settings, Trial
 from auricle.challenge.submission import FILE_NAME, Submission, SubmissionError, read_submission
@@ -266,7 +267,9 @@ class Examination:
             name = self.repository.reports[0]
         path = self._root.joinpath(*PurePosixPath(name).parts)
         readable = (*own_python_paths(), *report_child_paths(), path)
-        policy = Policy(readable=readable, memory_bytes=3 << 30, scratch_bytes=64 << 20)
+        policy = Policy(
+            readable=readable, memory_bytes=3 << 30, scratch_bytes=64 << 20, cpu_time_s=COMPUTE_S
+        )
         with self.locks(policy) as lock:
             self._locks_facts = lock.description
             return judged(

@@ -286,16 +286,20 @@ def die_with_parent(lifeline: int, *, thread_is_main: bool) -> None:
 
     def watch() -> None:
         os.read(lifeline, 1)
-        os.killpg(0, signal.SIGKILL)
+        try:
+            os.killpg(0, signal.SIGKILL)
+        except PermissionError:  # behind locks, which end with the parent by themselves
+            os._exit(1)
 
     if sys.platform == "linux":
         import ctypes
         import fcntl
 
-        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
-        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
-        flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
-        fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
+        with contextlib.suppress(PermissionError):  # as above
+            fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+            fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+            flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
+            fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
         if thread_is_main:  # this signal comes when the parent's *thread* ends
             ctypes.CDLL(None).prctl(1, signal.SIGKILL)
     threading.Thread(target=watch, daemon=True).start()

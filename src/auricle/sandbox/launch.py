@@ -49,7 +49,9 @@ def launch(config_path: str, command: list[str]) -> None:
         which = getattr(resource, f"RLIMIT_{name}")
         hard = resource.getrlimit(which)[1]
         limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(which, (limit, limit))
+        # At the first limit of computing SIGXCPU comes, which says so; signal 9 does not.
+        last = limit + 5 if name == "CPU" and hard == resource.RLIM_INFINITY else limit
+        resource.setrlimit(which, (limit, last))
     os.execve(arguments[0], arguments, environment)  # noqa: S606
 
 

@@ -47,14 +47,23 @@ class Group:
         return None
 
     def was_out_of_memory(self) -> bool:
-        """Whether a process was ended because the memory was used up."""
-        for name in ("memory.events", "memory.oom_control"):
-            with contextlib.suppress(KeyError, OSError):
-                text = (self.folders["memory"] / name).read_text()
-                count = re.search(r"^oom_kill (\d+)$", text, re.MULTILINE)
-                if count:
-                    return int(count[1]) > 0
-        return False
+        """Whether a process was ended because these groups' own memory was used up.
+
+        A process of theirs that the system ended because the whole machine had no memory left is
+        counted among the killed too, but then they never met their limit.
+        """
+        if self._count("memory.events", "oom_kill"):
+            return self._count("memory.events", "oom") > 0
+        limit = self._count("memory.limit_in_bytes", "")  # version 1 counts no meetings of it
+        met = self._count("memory.max_usage_in_bytes", "") >= limit > 0
+        return met and self._count("memory.oom_control", "oom_kill") > 0
+
+    def _count(self, file: str, name: str) -> int:
+        with contextlib.suppress(KeyError, OSError):
+            text = (self.folders["memory"] / file).read_text()
+            count = re.search(rf"^{name} ?(\d+)$", text, re.MULTILINE)
+            return int(count[1]) if count else 0
+        return 0
 
     def close(self) -> None:
         """End whatever still runs in the groups and remove them."""

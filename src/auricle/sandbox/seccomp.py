@@ -1,5 +1,8 @@
 """System calls that no encoder needs, refused: a second wall behind the namespaces.
 
+Among them is every way in which a locked process could end or stop one by signal 9 or 19, itself
+included: where one ends so, somebody outside did it, and no submission is blamed for that.
+
 The filter is a classic BPF program, written here as bytes because Python's standard library has no
 other way. Refused calls fail with EPERM, so a library that only tries one goes on; ``clone3`` fails
 with ENOSYS, upon which the C library uses ``clone``, whose flags a filter can see. The numbers are
@@ -62,12 +65,30 @@ WATCHED: dict[str, tuple[int, int]] = {
     "clone3": (435, 435),
     "socket": (41, 198),
     "ioctl": (16, 29),
+    "fcntl": (72, 25),
+    "setrlimit": (160, 164),
+    "prlimit64": (302, 261),
+    # Both can ask for any signal in a structure, which a filter cannot read.
+    "timer_create": (222, 107),
+    "mq_notify": (244, 184),
+}
+SENDING: dict[str, tuple[int, int, int]] = {
+    # name: (x86_64, aarch64, place of the signal among the arguments)
+    "kill": (62, 129, 1),
+    "tkill": (200, 130, 1),
+    "tgkill": (234, 131, 2),
+    "rt_sigqueueinfo": (129, 138, 1),
+    "rt_tgsigqueueinfo": (297, 240, 2),
+    "pidfd_send_signal": (424, 424, 1),
 }
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _LOAD, _EQUAL, _AT_LEAST, _AND, _RETURN = 0x20, 0x15, 0x35, 0x54, 0x06
 _ALLOW, _KILL = 0x7FFF0000, 0x80000000
 _EPERM, _ENOSYS, _EAFNOSUPPORT = 0x00050001, 0x00050000 | 38, 0x00050000 | 97
-_NUMBER, _ARCH, _FIRST, _SECOND = 0, 4, 16, 24  # offsets in struct seccomp_data
+_NUMBER, _ARCH, _FIRST, _SECOND, _THIRD = 0, 4, 16, 24, 32  # offsets in struct seccomp_data
+_FATAL = (9, 19)  # SIGKILL, SIGSTOP: the two that no process can catch
+_F_SETSIG = 10
+_TIMED = (0, 15)  # RLIMIT_CPU, RLIMIT_RTTIME: at their end the kernel sends signal 9
 _NEW_NAMESPACE = 0x7E020000  # CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET}
 _FAMILIES = (1, 2, 10, 16)  # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK: vsock, packet, ... are out
 _TIOCSTI = 0x5412
@@ -94,10 +115,14 @@ def seccomp_program(machine: str | None = None) -> bytes:
     for numbers in REFUSED.values():
         if (number := numbers[place]) is not None:
             program += [_step(_EQUAL, number, 0, 1), _step(_RETURN, _EPERM)]
-    program += [_step(_EQUAL, WATCHED["clone3"][place], 0, 1), _step(_RETURN, _ENOSYS)]
+    for name in ("clone3", "timer_create", "mq_notify"):
+        program += [_step(_EQUAL, WATCHED[name][place], 0, 1), _step(_RETURN, _ENOSYS)]
     program += _when(
         WATCHED["clone"][place],
         [
+            _step(_LOAD, _FIRST),
+            _step(_AND, 0xFF),  # what the parent is sent when the child ends
+            *_refuse(_FATAL),
             _step(_LOAD, _FIRST),
             _step(_AND, _NEW_NAMESPACE),
             _step(_EQUAL, 0, 0, 1),
@@ -118,7 +143,27 @@ def seccomp_program(machine: str | None = None) -> bytes:
             _step(_RETURN, _ALLOW),
         ],
     )
+    for x86, arm, argument in SENDING.values():
+        steps = [_step(_LOAD, _FIRST + 8 * argument), *_refuse(_FATAL), _step(_RETURN, _ALLOW)]
+        program += _when((x86, arm)[place], steps)
+    steps = [_step(_LOAD, _SECOND), _step(_EQUAL, _F_SETSIG, 1, 0), _step(_RETURN, _ALLOW)]
+    steps += [_step(_LOAD, _THIRD), *_refuse(_FATAL), _step(_RETURN, _ALLOW)]
+    program += _when(WATCHED["fcntl"][place], steps)
+    steps = [_step(_LOAD, _FIRST), *_refuse(_TIMED), _step(_RETURN, _ALLOW)]
+    program += _when(WATCHED["setrlimit"][place], steps)
+    # Without a new limit, a null pointer of two words, it only asks.
+    steps = [_step(_LOAD, _THIRD), _step(_EQUAL, 0, 0, 3), _step(_LOAD, _THIRD + 4)]
+    steps += [_step(_EQUAL, 0, 0, 1), _step(_RETURN, _ALLOW)]
+    steps += [_step(_LOAD, _SECOND), *_refuse(_TIMED), _step(_RETURN, _ALLOW)]
+    program += _when(WATCHED["prlimit64"][place], steps)
     return b"".join([*program, _step(_RETURN, _ALLOW)])
+
+
+def _refuse(values: tuple[int, ...]) -> list[bytes]:
+    """Steps that refuse the call if what was loaded is one of some values."""
+    return [
+        step for value in values for step in (_step(_EQUAL, value, 0, 1), _step(_RETURN, _EPERM))
+    ]
 
 
 def _step(code: int, value: int, when_true: int = 0, when_false: int = 0) -> bytes:
