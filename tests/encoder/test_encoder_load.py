@@ -119,6 +119,9 @@ def test_a_folder_called_like_a_file_is_refused(tmp_path: Path) -> None:
         ("[1]", "are a JSON list"),
         ('{"a b": 1}', "'a b' cannot be the name of an argument"),
         ({"x": object()}, "are not JSON"),
+        ('{"x": NaN}', "are not JSON .*Out of range"),
+        ('{"x": 1e999}', "are not JSON .*Out of range"),
+        ('{"x": "\\ud800"}', "are not JSON .*surrogates not allowed"),
         ('{"model": "x"}', "'model' is set by ENCODER itself"),
     ],
 )

@@ -1,5 +1,7 @@
 """Law 5: an encoder is found by what it is, never by what it is called."""
 
+import hashlib
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -12,9 +14,10 @@ from safetensors.torch import save_file
 
 from auricle.encoder.host import EncoderInfo, EncoderProcess
 from auricle.encoder.identity import argument_files, hash_files
+from auricle.encoder.load import parse_encoder
+from auricle.encoder.protocol import EncoderSpec, judged_variables
 from auricle.errors import EncoderLoadError
-
-pytestmark = pytest.mark.slow  # each test starts processes that import torch
+from puppet import changed, write_puppet
 
 SOURCE = """
 import json
@@ -61,6 +64,7 @@ def identify(start: Callable[..., EncoderProcess]) -> Callable[..., EncoderInfo]
     return lambda path, **named: start(str(path), **named).info
 
 
+@pytest.mark.slow  # starts processes that import torch
 def test_everything_that_makes_an_encoder_changes_its_hash_and_nothing_else_does(
     identify: Callable[..., EncoderInfo], folder: Path, tmp_path: Path
 ) -> None:
@@ -91,6 +95,7 @@ def test_everything_that_makes_an_encoder_changes_its_hash_and_nothing_else_does
     assert len(seen) == 5
 
 
+@pytest.mark.slow  # starts processes that import torch
 def test_a_source_edited_within_its_timestamp_is_run_as_it_reads(
     start: Callable[..., EncoderProcess], folder: Path
 ) -> None:
@@ -105,6 +110,7 @@ def test_a_source_edited_within_its_timestamp_is_run_as_it_reads(
         process.close()
 
 
+@pytest.mark.slow  # starts processes that import torch
 def test_files_read_behind_pythons_back_are_seen(
     identify: Callable[..., EncoderInfo], folder: Path, tmp_path: Path
 ) -> None:
@@ -120,6 +126,7 @@ def test_files_read_behind_pythons_back_are_seen(
     assert len(hashes) == 2
 
 
+@pytest.mark.slow  # starts processes that import torch
 def test_a_file_named_by_an_argument_counts_by_content(
     identify: Callable[..., EncoderInfo], folder: Path, tmp_path: Path
 ) -> None:
@@ -139,7 +146,7 @@ def test_an_argument_that_is_a_folder_counts_whole(tmp_path: Path) -> None:
     (tmp_path / "model" / "config.json").write_text("{}")
     (tmp_path / "model" / "deep" / "w.bin").write_bytes(b"1")
     arguments = {"model": "model", "n": 3, "nested": [{"x": "model/config.json"}], "text": "a\0b"}
-    found = argument_files(arguments, base=tmp_path)
+    found = argument_files(EncoderSpec("x", "x", "file", "x", None, arguments, folder=tmp_path))
     assert sorted(path.name for path in found) == ["config.json", "config.json", "w.bin"]
 
 
@@ -153,9 +160,110 @@ def test_what_is_no_regular_file_is_not_read(tmp_path: Path) -> None:
     assert hash_files([tmp_path / "pipe", tmp_path]) == {}
 
 
+@pytest.mark.slow  # starts processes that import torch
 def test_the_builtin_knows_itself_and_its_python(identify: Callable[..., EncoderInfo]) -> None:
     info = identify("logmel")
     assert [Path(path).name for path in info.files] == ["logmel.py"]
     assert info.python == sys.version.split()[0]
     assert info.num_parameters == 0
     assert len(info.content_hash) == 64
+
+
+SECRET = "e0f0c9c1"
+
+
+@pytest.fixture
+def judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., EncoderInfo]:
+    """Start a submission's encoder, whose process says that it opened some files."""
+    submission, fetched = tmp_path / "submission", tmp_path / "environment" / "home"
+    fetched.mkdir(parents=True)
+
+    def start(*named: str, arguments: str | None = None) -> EncoderInfo:
+        write_puppet(tmp_path / "bin" / "puppet", changed("report", files=list(named)))
+        (submission / "net").mkdir(parents=True, exist_ok=True)
+        path = submission / "mine.py"
+        path.write_text("class PuppetEncoder: pass")
+        (submission / "net" / "layers.py").write_text("WIDTH = 4")
+        for name, value in judged_variables(submission, fetched).items():
+            monkeypatch.setenv(name, value)
+        spec = parse_encoder(str(path), python=tmp_path / "bin" / "puppet", arguments=arguments)
+        log = tmp_path / "log.txt"
+        with EncoderProcess(spec, log_path=log, batch_timeout_s=20) as process:
+            return process.info
+
+    return start
+
+
+def test_a_submission_learns_nothing_of_files_that_its_process_names(
+    judge: Callable[..., EncoderInfo], tmp_path: Path
+) -> None:
+    """Neither what is in a file of the machine nor whether it is there changes anything."""
+    secret = tmp_path / "root" / "secret"
+    secret.parent.mkdir()
+    secret.write_text(SECRET)
+    (tmp_path / "environment" / "home" / "link").symlink_to(secret)
+    (tmp_path / "submission").mkdir()
+    (tmp_path / "submission" / "link").symlink_to(secret)
+    honest = judge()
+    assert sorted(Path(path).name for path in honest.files) == ["layers.py", "mine.py"]
+    for names in (
+        [str(secret)],
+        [str(tmp_path / "root" / "gone")],
+        ["/etc/shadow", "/root/x", "/root/.ssh/id_ed25519", "/proc/self/environ"],
+        [f"{tmp_path}/submission/../root/secret"],
+        [str(tmp_path / "environment" / "home" / "link")],
+        [str(tmp_path / "submission" / "link")],
+        ["/" + "x" * 5000],
+    ):
+        named = judge(*names)
+        assert named.files == honest.files, names
+        assert named.content_hash == honest.content_hash, names
+
+
+def test_an_argument_of_a_submission_opens_no_file_of_the_machine(
+    judge: Callable[..., EncoderInfo], tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    seen = []
+    for content in ("one", "two", None):
+        secret.write_text(content) if content else secret.unlink()
+        info = judge(arguments=json.dumps({"x": str(secret), "y": "../secret", "z": "/etc"}))
+        assert not [path for path in info.files if not path.startswith(f"{tmp_path}/submission")]
+        seen.append(info.content_hash)
+    assert len(set(seen)) == 1
+    inside = tmp_path / "submission" / "inside.bin"
+    for content in ("one", "two"):
+        inside.write_text(content)
+        seen.append(judge(arguments='{"x": "inside.bin"}').content_hash)
+    assert len(set(seen)) == 3
+
+
+def test_what_a_submission_brought_and_fetched_is_hashed_named_or_not(
+    judge: Callable[..., EncoderInfo], tmp_path: Path
+) -> None:
+    home = tmp_path / "environment" / "home"
+    seen = {judge().content_hash}
+    (home / "small.json").write_text("1")
+    assert judge().content_hash in seen
+    assert str(home / "small.json") in judge(str(home / "small.json")).files
+    for content in (b"1", b"2"):
+        (home / "weights.bin").write_bytes(content * (1 << 20))
+        seen.add(judge().content_hash)
+    (tmp_path / "submission" / "more.py").write_text("x = 1")
+    seen.add(judge().content_hash)
+    assert len(seen) == 4
+
+
+def test_of_ones_own_encoder_every_file_counts_that_its_process_opens(tmp_path: Path) -> None:
+    weights = tmp_path / "elsewhere" / "w.bin"
+    weights.parent.mkdir()
+    hashes = set()
+    for content in ("one", "two"):
+        weights.write_text(content)
+        path = write_puppet(tmp_path / "own" / "puppet", changed("report", files=[str(weights)]))
+        spec = parse_encoder(str(path), python=tmp_path / "own" / "puppet")
+        with EncoderProcess(spec, log_path=tmp_path / "log.txt") as process:
+            expected = hashlib.sha256(content.encode()).hexdigest()
+            assert process.info.files == {str(weights): expected}
+            hashes.add(process.info.content_hash)
+    assert len(hashes) == 2

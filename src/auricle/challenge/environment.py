@@ -72,6 +72,11 @@ class Environment:
         """Its interpreter."""
         return self.folder / "venv" / "bin" / "python"
 
+    @property
+    def home(self) -> Path:
+        """HOME of the encoder: what it fetched lies in its caches."""
+        return self.folder / "home"
+
     def readable(self) -> tuple[Path, ...]:
         """What the encoder's process needs to see, beside the submission."""
         children = tuple(sorted(ENCODER_ROOM.glob("child*.py")))

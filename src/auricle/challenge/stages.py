@@ -125,7 +125,7 @@ class Trial:
                 name="check",
                 workplace=self.workplace,
                 bounds=Bounds(limit_s * 2 + 60, self.workplace.folder, self.settings.disk_bytes),
-                judged=judged_variables(self.folder, self.environment.folder),
+                judged=judged_variables(self.folder, self.environment.home),
             )
             answer = parse_answer(outcome)
             if answer is None or not isinstance(answer.get("checks"), list):
@@ -239,7 +239,7 @@ class Trial:
                 name=name,
                 workplace=place,
                 bounds=Bounds(limit_s, place.folder, self.settings.disk_bytes),
-                judged=judged_variables(self.folder, self.environment.folder),
+                judged=judged_variables(self.folder, self.environment.home),
             )
             answer = parse_answer(outcome)
             finished = answer is not None and isinstance(answer.get("scores"), dict)

@@ -29,7 +29,7 @@ from auricle.encoder.contract import (
     split_batch,
 )
 from auricle.encoder.failures import clean
-from auricle.encoder.identity import argument_files, check_report, content_hash, hash_files
+from auricle.encoder.identity import check_report, content_hash, identity_files
 from auricle.encoder.process import BANKS, ChildProcess, Isolation
 from auricle.encoder.protocol import EncoderSpec, load_order
 from auricle.errors import EncoderMemoryError
@@ -333,20 +333,18 @@ class EncoderProcess:
             doing="saying which files it opened",
         )
         opened, packages, python, num_parameters = check_report(answer)
-        files = hash_files([*opened, *argument_files(self.spec.arguments, base=self.spec.base)])
+        files = identity_files(self.spec, opened)
         return EncoderInfo(
             class_name=self.class_name,
             output_dim=self.output_dim,
             dtype=dtype,
             num_parameters=num_parameters,
             content_hash=content_hash(
-                target=self.spec.target,
+                self.spec,
                 class_name=self.class_name,
-                arguments=self.spec.arguments,
                 files=files,
                 packages=packages,
                 python=python,
-                base=self.spec.base,
             ),
             files=files,
             packages=packages,

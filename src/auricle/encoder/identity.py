@@ -2,7 +2,8 @@
 
 Found by content, never by name: the encoder's own file may be renamed or moved; a changed sibling,
 weight file, argument or package version makes another encoder. The child says which files it
-opened, we hash them.
+opened, we hash them. Of a submission that is examined we hash its own files and those that it
+fetched: a name that its process says opens nothing else of the machine.
 """
 
 from __future__ import annotations
@@ -15,30 +16,56 @@ from pathlib import Path
 from typing import Any
 
 from auricle.encoder.failures import nonsense
+from auricle.encoder.protocol import EncoderSpec
 from auricle.errors import EncoderLoadError
 from auricle.files import sha256_file, sha256_json
 
 SCHEMA = 1
+_WEIGHTS_BYTES = 1 << 20
 
 
-def argument_files(arguments: Mapping[str, Any], *, base: Path) -> list[Path]:
-    """Every existing file that an argument names, a folder's files included.
+def identity_files(spec: EncoderSpec, opened: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of each local file that makes an encoder.
 
     Args:
-        arguments: The encoder's arguments; nested values count.
-        base: Folder that relative paths start from.
+        spec: The encoder.
+        opened: The files that its process says it opened.
+
+    Raises:
+        EncoderLoadError: A file cannot be read.
     """
+    if spec.judged is None:
+        return hash_files([*opened, *argument_files(spec)])
+    submission, *fetched = spec.judged
+    own = [path for path in _folder_files(submission) if not path.is_symlink()]
+    kept = [path for folder in fetched for path in _folder_files(folder) if not path.is_symlink()]
+    weights = [path for path in kept if path.stat().st_size >= _WEIGHTS_BYTES]  # named or not
+    named = [path for text in opened if (path := _inside(text, fetched)) and path.is_file()]
+    return hash_files([*own, *weights, *named])
+
+
+def argument_files(spec: EncoderSpec) -> list[Path]:
+    """Every existing file that an encoder's argument names, a folder's files included.
+
+    Of a submission those that lie in its own folders.
+    """
+    return _named_files(spec.arguments, spec)
+
+
+def _named_files(arguments: Any, spec: EncoderSpec) -> list[Path]:
     found: list[Path] = []
     for text in _strings(arguments):
         if "\0" in text or len(text) > 4096 or not text.strip():
             continue
-        path = base / Path(text).expanduser()
         try:
+            path = spec.base / Path(text).expanduser()
+            if spec.judged is not None and not _inside(path, spec.judged):
+                continue
             if path.is_file():
                 found.append(path.absolute())
             elif path.is_dir():
                 found += _folder_files(path.absolute())
-        except OSError:  # a name that no file system would have
+        except (OSError, ValueError, RuntimeError):  # a name that no file system would have
             continue
     return found
 
@@ -64,27 +91,32 @@ def hash_files(paths: Iterable[str | Path]) -> dict[str, str]:
 
 
 def content_hash(
+    spec: EncoderSpec,
     *,
-    target: str,
     class_name: str,
-    arguments: Mapping[str, Any],
     files: Mapping[str, str],
     packages: Mapping[str, str],
     python: str,
-    base: Path,
 ) -> str:
     """The encoder's hash, as hex.
 
     A file counts by its content and its place: relative to the encoder's folder where it lies
     inside, else its name alone. The encoder's own file counts by content only.
+
+    Args:
+        spec: The encoder.
+        class_name: Its class.
+        files: From `identity_files`.
+        packages: Versions of the packages that it imported.
+        python: Version of its interpreter.
     """
-    folder = os.path.dirname(target)  # noqa: PTH120  a text: a module's target is no path
-    placed = [[_place(path, target, folder), digest] for path, digest in files.items()]
+    folder = os.path.dirname(spec.target)  # noqa: PTH120  a text: a module's target is no path
+    placed = [[_place(path, spec.target, folder), digest] for path, digest in files.items()]
     return sha256_json(
         {
             "schema": SCHEMA,
             "class": class_name,
-            "arguments": _without_paths(dict(arguments), files, base),
+            "arguments": _without_paths(spec.arguments, files, spec),
             "files": sorted(placed),
             "packages": dict(packages),
             "python": ".".join(python.split(".")[:2]),
@@ -121,15 +153,15 @@ def _place(path: str, target: str, folder: str) -> str:
     return Path(path).name
 
 
-def _without_paths(value: Any, files: Mapping[str, str], base: Path) -> Any:
+def _without_paths(value: Any, files: Mapping[str, str], spec: EncoderSpec) -> Any:
     """Arguments with each path replaced by the hash of what it holds: moving is no change."""
     if isinstance(value, dict):
-        return {key: _without_paths(item, files, base) for key, item in value.items()}
+        return {key: _without_paths(item, files, spec) for key, item in value.items()}
     if isinstance(value, list):
-        return [_without_paths(item, files, base) for item in value]
+        return [_without_paths(item, files, spec) for item in value]
     if not isinstance(value, str):
         return value
-    own = argument_files({"": value}, base=base)
+    own = _named_files(value, spec)
     if not own:
         return value
     digest = hashlib.sha256()
@@ -151,8 +183,18 @@ def _strings(value: Any) -> Iterable[str]:
 
 
 def _folder_files(folder: Path) -> list[Path]:
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if "__pycache__" not in path.parts and path.is_file()
-    ]
+    """A folder's files but caches of bytecode; links to folders are not followed."""
+    found = []
+    for base, folders, names in os.walk(folder, followlinks=False):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        found += [path for name in sorted(names) if (path := Path(base, name)).is_file()]
+    return found
+
+
+def _inside(path: str | Path, folders: Iterable[Path]) -> Path | None:
+    """Where a name really ends, if that lies in one of the folders; None for all others."""
+    try:
+        real = Path(path).resolve()
+    except (OSError, ValueError, RuntimeError):  # a name that no file system would have
+        return None
+    return real if any(real.is_relative_to(folder.resolve()) for folder in folders) else None

@@ -131,6 +131,7 @@ def _parse_arguments(arguments: str | Mapping[str, Any] | None) -> dict[str, Any
     how = "Give a JSON object, e.g. --encoder-args '{\"layer\": 6}'."
     try:
         value = json.loads(arguments if isinstance(arguments, str) else json.dumps(arguments))
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()  # as they will be stored
     except (ValueError, TypeError, RecursionError) as error:
         raise EncoderLoadError(
             f"The encoder's arguments {shown} are not JSON ({error}). {how}"

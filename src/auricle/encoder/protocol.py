@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 WRAPPERS = Path(__file__).resolve().parent / "wrappers"
-_SUBMISSION, _ENVIRONMENT = "AURICLE_SUBMISSION", "AURICLE_SUBMISSION_ENVIRONMENT"
+_SUBMISSION, _FETCHED = "AURICLE_SUBMISSION", "AURICLE_SUBMISSION_FETCHED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class EncoderSpec:
     ``file``, ``module``, ``builtin`` or ``hf``; ``target`` an absolute path to a Python file, or a
     module's dotted name. ``class_name`` is None where the target's only encoder class is meant.
     ``python`` is the interpreter, None for our own; ``folder`` is where it starts, None for the
-    current one. ``judged`` are the folders of a submission that is examined, itself and its
-    environment: their files and no others make its identity. None for one's own encoder, where
-    every file does that its process opens.
+    current one. ``judged`` are the folders of a submission that is examined, itself and what it
+    fetched: their files and no others make its identity. None for one's own encoder, where every
+    file does that its process opens.
     """
 
     text: str
@@ -45,14 +45,14 @@ class EncoderSpec:
         return self.folder or Path.cwd()
 
 
-def judged_variables(submission: Path, environment: Path) -> dict[str, str]:
+def judged_variables(submission: Path, fetched: Path) -> dict[str, str]:
     """Environment variables that tell an auricle command whose encoder it examines.
 
     Args:
         submission: The submission's files.
-        environment: Its virtual environment and what it fetched.
+        fetched: What its encoder fetched when it was constructed.
     """
-    return {_SUBMISSION: str(submission), _ENVIRONMENT: str(environment)}
+    return {_SUBMISSION: str(submission), _FETCHED: str(fetched)}
 
 
 def judged_folders(target: Path, variables: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
@@ -65,11 +65,11 @@ def judged_folders(target: Path, variables: Mapping[str, str] = os.environ) -> t
     Returns:
         Nothing where no submission is examined, or the file is none of its own.
     """
-    if _SUBMISSION not in variables or _ENVIRONMENT not in variables:
+    if _SUBMISSION not in variables or _FETCHED not in variables:
         return ()
     submission = Path(variables[_SUBMISSION])
     inside = target.resolve().is_relative_to(submission.resolve())
-    return (submission, Path(variables[_ENVIRONMENT])) if inside else ()
+    return (submission, Path(variables[_FETCHED])) if inside else ()
 
 
 def load_order(spec: EncoderSpec, *, device: str, threads: int) -> dict[str, Any]:
