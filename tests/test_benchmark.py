@@ -188,7 +188,18 @@ def test_a_run_is_not_continued_on_clips_that_are_read_otherwise(
     path = suite()
     before = measured(path).folder.path
     monkeypatch.setattr(f"auricle.data.clips.{version}", value)
-    assert measured(path).folder.path != before
+    progress = Warnings()
+    options = RunOptions(out=path.parent / "runs", settings=TINY)
+    after = run("logmel", str(path), options=options, progress=progress).folder.path
+    assert after != before
+    (said,) = progress.said
+    assert said == (
+        f"{before} was begun by a version of auricle that reads clips, or puts them into order, in "
+        f"another way, so it is not continued: this run begins anew in {after}."
+    )
+    progress.said.clear()
+    run("logmel", str(path), options=options, progress=progress)
+    assert progress.said == []  # the new one is continued
 
 
 def test_clips_that_are_cut_or_made_silent_are_used_and_shown(

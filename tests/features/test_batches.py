@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
-from auricle.data.clips import Window
+from auricle.data.clips import Window, by_content
 from auricle.features.batches import EQUAL, PADDED, SINGLE, BatchPlan, batching_mode
 
 
@@ -33,6 +34,12 @@ def test_a_window_longer_than_the_budget_is_a_batch() -> None:
 def test_equal_batches_hold_one_length() -> None:
     for batch in BatchPlan(mode=EQUAL, budget_s=20.0).add(lengths()):
         assert len({w.count for w in batch.windows}) == 1
+
+
+def test_equal_batches_of_two_rates_are_not_cut_at_each_change_of_rate() -> None:
+    windows = [replace(window(j, 1.0, 16_000 if j % 2 else 44_100), digest=j) for j in range(100)]
+    batches = BatchPlan(mode=EQUAL, budget_s=10.0).add(by_content(windows))
+    assert [len(batch.windows) for batch in batches] == [10] * 10
 
 
 def test_single_batches_hold_one_window() -> None:

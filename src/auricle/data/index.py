@@ -17,6 +17,8 @@ the n clips in the order of the tar:
                                what the header says; -1 = it cannot be read
     sample_rate   int32   [n]  source rate in Hz; 0 where ``num_samples`` is -1
     flaw          uint8   [n]  how the clip differs from what its header says, `containers.Flaw`
+    digest        uint64  [n]  first 8 bytes of the SHA-256 of the audio file, big-endian; it puts
+                               clips into an order that says nothing of their labels
     left_out      int64   [7]  members of the tar that are in no clip, by kind, `LeftOut`
 
 A clip is a run of neighbouring members with one key: the name up to the first dot of its last part.
@@ -32,6 +34,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -45,7 +48,7 @@ from auricle.errors import DataError
 from auricle.files import atomic_writer
 from auricle.progress import Progress
 
-INDEX_VERSION = 3
+INDEX_VERSION = 4
 
 
 class LeftOut(NamedTuple):
@@ -109,6 +112,7 @@ class ShardIndex:
     num_samples: NDArray[np.int64]
     sample_rate: NDArray[np.int32]
     flaw: NDArray[np.uint8]
+    digest: NDArray[np.uint64]
     left_out: LeftOut
 
     def __len__(self) -> int:
@@ -185,6 +189,7 @@ _COLUMNS = (
     "num_samples",
     "sample_rate",
     "flaw",
+    "digest",
 )
 
 
@@ -205,7 +210,7 @@ def _build(shard: LockedShard, path: Path) -> ShardIndex:
     rows, left_out = _clips(shard)
     audio = [row.audio for row in rows if row.audio is not None]
     text = [row.json for row in rows if row.json is not None]
-    headers = list(_headers(shard.tar, audio))
+    facts = list(_read_audio(shard.tar, audio))
     index = ShardIndex(
         keys=tuple(row.key for row in rows),
         suffixes=tuple(a[2] for a in audio),
@@ -213,9 +218,10 @@ def _build(shard: LockedShard, path: Path) -> ShardIndex:
         audio_size=np.array([a[1] for a in audio], np.int64),
         json_offset=np.array([t[0] for t in text], np.int64),
         json_size=np.array([t[1] for t in text], np.int64),
-        num_samples=np.array([h[0] for h in headers], np.int64),
-        sample_rate=np.array([h[1] for h in headers], np.int32),
-        flaw=np.array([h[2] for h in headers], np.uint8),
+        num_samples=np.array([f.num_samples for f in facts], np.int64),
+        sample_rate=np.array([f.sample_rate for f in facts], np.int32),
+        flaw=np.array([f.flaw for f in facts], np.uint8),
+        digest=np.array([f.digest for f in facts], np.uint64),
         left_out=left_out,
     )
     _save(index, path)
@@ -345,16 +351,27 @@ def _is_header(block: bytes) -> bool:
     return True
 
 
-def _headers(tar: Path, audio: Sequence[tuple[int, int, str]]) -> Iterator[tuple[int, int, int]]:
+class _AudioFacts(NamedTuple):
+    digest: int
+    num_samples: int = -1
+    sample_rate: int = 0
+    flaw: int = 0
+
+
+def _read_audio(tar: Path, audio: Sequence[tuple[int, int, str]]) -> Iterator[_AudioFacts]:
     with tar.open("rb") as stream:
         for offset, length, suffix in audio:
+            data = os.pread(stream.fileno(), length, offset)
+            digest = int.from_bytes(sha256(data).digest()[:8], "big")
             try:
-                header = read_header(os.pread(stream.fileno(), length, offset), suffix)
+                header = read_header(data, suffix)
             except DataError:
-                yield -1, 0, 0
+                yield _AudioFacts(digest)
                 continue
-            usable = header.num_samples > 0 and header.sample_rate > 0
-            yield (header.num_samples, header.sample_rate, header.flaw) if usable else (-1, 0, 0)
+            if header.num_samples > 0 and header.sample_rate > 0:
+                yield _AudioFacts(digest, header.num_samples, header.sample_rate, header.flaw)
+            else:
+                yield _AudioFacts(digest)
 
 
 def _save(index: ShardIndex, path: Path) -> None:

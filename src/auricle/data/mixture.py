@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auricle.catalog.spec import Task
-from auricle.data.clips import ClipTable, Window
+from auricle.data.clips import ClipTable, Window, by_content
 from auricle.errors import DataError
 from auricle.seeding import random_words, stream_key, unit_floats
 
@@ -93,13 +93,15 @@ class Mixture:
             part, clip = self._clip(row)
             yield self._window(part, clip, row[2])
 
-    def all_windows(self, part: MixturePart) -> Iterator[Window]:
-        """Every window of a task that any draw of any seed can ask for, in the data's order."""
-        for clip in range(len(part.table)):
-            if part.table.readable(clip):
-                count = self._crop_of(part.table, clip)[0]
-                for place in range(count):
-                    yield self._window(part, clip, (place + 0.5) / count)
+    def all_windows(self, part: MixturePart) -> list[Window]:
+        """Every window of a task that a draw of any seed can ask for, in content's order."""
+        return by_content(
+            self._window(part, clip, (place + 0.5) / count)
+            for clip in range(len(part.table))
+            if part.table.readable(clip)
+            for count in [self._crop_of(part.table, clip)[0]]
+            for place in range(count)
+        )
 
     def count_windows(self) -> int:
         """How many windows there are in all tasks together."""

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from auricle.catalog.spec import Task
-from auricle.data.clips import AudioSource, ClipTable
+from auricle.data.clips import AudioSource, ClipTable, Window, by_content
 from auricle.data.containers import Flaw
 from auricle.data.index import open_indexes
 from auricle.data.mixture import prompt_at_test, texts_of
@@ -198,3 +198,8 @@ def collect_asked_clips(task: Task, table: ClipTable, side: str = "test") -> lis
             "kept by clip, so each key must be one clip's. Make these shards anew."
         )
     return clips
+
+
+def asked_windows(table: ClipTable, asked: Sequence[AskedClip]) -> list[Window]:
+    """The windows of a task's readable test clips, in content's order."""
+    return by_content(table.window(a.clip) for a in asked if table.readable(a.clip))

@@ -1,8 +1,10 @@
 """Which windows are encoded together: fixed once per run, before anything is encoded (law 1).
 
-Windows are taken in the order in which the run meets them, in groups of `GROUP`; inside a group
-they are sorted by length and cut into batches within a budget of padded audio. So padding is small,
-and a span of draws touches few batches that belong to other spans.
+Windows are taken in the order in which they are given, in groups of `GROUP`; inside a group they
+are sorted by length, then by content, and cut into batches within a budget of padded audio. So
+padding is small, and a span of draws touches few batches that belong to other spans. The order
+given is that of the draws or that of content (`clips.by_content`), never that of the shards: places
+in a shard follow whoever made its table, often class by class, and an encoder can count.
 """
 
 from __future__ import annotations
@@ -68,7 +70,7 @@ class BatchPlan:
     def _cut(self, group: Sequence[Window]) -> Iterator[list[Window]]:
         members: list[Window] = []
         longest = 0.0
-        for window in sorted(group, key=lambda w: (-w.duration_s, w)):
+        for window in sorted(group, key=lambda w: w.length_order):
             if members and not self._fits(members, window, longest):
                 yield members
                 members = []

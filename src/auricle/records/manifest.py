@@ -96,7 +96,7 @@ class DataLock(Record):
     shards: list[ShardFacts] = []
     """The shards, in order."""
     index: int | None = None
-    """Version of what told the clips' lengths."""
+    """Version of what told the clips' lengths and the order in which they are encoded."""
     decoder: str | None = None
     """Version of what decoded them."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 
+from auricle.errors import UserError
 from auricle.records.manifest import Manifest, TestTask
 from auricle.runs.folder import RunFolder
 
@@ -25,6 +26,35 @@ def start_manifest(folder: RunFolder, manifest: Manifest) -> Manifest:
         return _with_tests(folder, folder.read_manifest(), manifest.test)
     manifest.write(folder.manifest)
     return manifest
+
+
+def begun_otherwise(folder: RunFolder, manifest: Manifest) -> RunFolder | None:
+    """The run that this one would continue, had it not been begun on clips read otherwise.
+
+    Args:
+        folder: Of a run that has no manifest yet.
+        manifest: What will stand there.
+
+    Returns:
+        A run beside it of one encoder, mixture, recipe and seed, whose clips were indexed or
+        decoded by another version; None where there is none.
+    """
+    for path in sorted(folder.path.parent.glob("*/manifest.json")):
+        other = RunFolder(path.parent)
+        try:
+            stored = other.read_manifest()
+        except UserError:
+            continue
+        if _read_otherwise(stored) == _read_otherwise(manifest):
+            return other
+    return None
+
+
+def _read_otherwise(manifest: Manifest) -> str:
+    mixture = {
+        name: task.with_fields(index=None, decoder=None) for name, task in manifest.mixture.items()
+    }
+    return manifest.with_fields(mixture=mixture).identity
 
 
 def _with_tests(folder: RunFolder, stored: Manifest, test: Mapping[str, TestTask]) -> Manifest:

@@ -19,10 +19,14 @@ CHUNK = 64
 def answer_order(
     table: ClipTable, asked: Sequence[AskedClip]
 ) -> tuple[dict[str, Window], list[list[AskedClip]]]:
-    """The windows of a task's readable test clips by id, and its chunks, longest clips first."""
+    """The windows of a task's readable test clips by id, and its chunks, longest clips first.
+
+    Clips of one length are in content's order, as they are encoded, so a chunk needs few batches
+    and says nothing of the table that the clips came from.
+    """
     windows = {a.id: table.window(a.clip) for a in asked if table.readable(a.clip)}
     ordered = sorted(
-        (a for a in asked if a.id in windows), key=lambda a: (-windows[a.id].duration_s, a.id)
+        (a for a in asked if a.id in windows), key=lambda a: windows[a.id].length_order
     )
     return windows, [ordered[j : j + CHUNK] for j in range(0, len(ordered), CHUNK)]
 

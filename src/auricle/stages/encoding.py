@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from auricle.data.clips import AudioSource, Window
 from auricle.data.places import shown
-from auricle.data.tables import DAMAGED, SILENCED, flaw_texts
+from auricle.data.tables import DAMAGED, SILENCED, asked_windows, flaw_texts
 from auricle.features.batches import Batch, BatchPlan
 from auricle.features.encode import Features
 from auricle.features.probes import check_probes
@@ -17,7 +17,13 @@ from auricle.job import Data, Job
 from auricle.progress import Progress
 from auricle.records.manifest import Batches
 from auricle.runs.folder import RunFolder
-from auricle.runs.manifest import record_note, record_splits, record_stage, start_manifest
+from auricle.runs.manifest import (
+    begun_otherwise,
+    record_note,
+    record_splits,
+    record_stage,
+    start_manifest,
+)
 from auricle.stages.manifest import describe_run
 from auricle.stages.process import LazyEncoder, open_store, stored_bytes_per_s
 
@@ -143,6 +149,12 @@ def start_encoding(
 ) -> Encoding:
     """Write the manifest of a run, or take up that of one that continues, and plan its batches."""
     manifest = describe_run(job, data, process.get().info, process.properties())
+    other = None if folder.manifest.is_file() else begun_otherwise(folder, manifest)
+    if other is not None:
+        progress.warn(
+            f"{other.path} was begun by a version of auricle that reads clips, or puts them into "
+            f"order, in another way, so it is not continued: this run begins anew in {folder.path}."
+        )
     batches = start_manifest(folder, manifest).batches
     encoding = Encoding(job, folder, process, progress, batches=batches, source=data.source)
     encoding.note_flaws(data)
@@ -163,4 +175,4 @@ def plan_batches(job: Job, data: Data, plan: BatchPlan) -> None:
     else:
         plan.add(mixture.windows(0, job.total_draws))
     for table, asked in data.tests.values():
-        plan.add(table.window(a.clip) for a in asked if table.readable(a.clip))
+        plan.add(asked_windows(table, asked))

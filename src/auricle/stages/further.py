@@ -15,6 +15,7 @@ from typing import Literal
 from auricle.catalog.files import LoadedSuite, open_suite
 from auricle.catalog.load import base_recipe
 from auricle.catalog.spec import Suite, Task
+from auricle.data.tables import asked_windows
 from auricle.errors import UserError
 from auricle.files import atomic_writer
 from auricle.job import Data, Job, with_settings
@@ -139,7 +140,7 @@ def answer_further(
     encoding = Encoding(job, folder, process, run.progress, batches=batches, source=data.source)
     encoding.note_flaws(data)
     for table, asked in data.tests.values():
-        encoding.features.plan.add(table.window(a.clip) for a in asked if table.readable(a.clip))
+        encoding.features.plan.add(asked_windows(table, asked))
     answering = Answering(encoding, answerer)
     for name, (table, asked) in data.tests.items():
         answering.answer(name, table, asked)
