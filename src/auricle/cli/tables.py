@@ -146,6 +146,8 @@ def print_check(report: CheckReport) -> None:
     ]
     shown = [f"{name}: {form.format(value)}" for name, value, form in facts if value is not None]
     console.print("   ".join(shown))
+    for note in report.notes:
+        console.print(Text(f"Note: {printable(note)}", style="yellow"))
     if report.passed and report.remark:
         verdict, style = f"This encoder keeps the contract, but {report.remark}", "yellow"
     elif report.passed:

@@ -81,6 +81,8 @@ class CheckReport:
     output_dim: int | None
     realtime_factor: float | None
     peak_memory_bytes: int | None
+    notes: tuple[str, ...] = ()
+    """What breaks no rule and is worth knowing: what was assumed, what costs."""
     remark: str = ""
     """What an encoder that keeps the contract does not hear; empty where it hears all."""
 
@@ -185,8 +187,12 @@ class _Checkup:
             output_dim=self._exam.process.output_dim or None,
             realtime_factor=self._realtime_factor,
             peak_memory_bytes=self._peak_bytes,
+            notes=tuple(self._notes()),
             remark=self._remark(),
         )
+
+    def _notes(self) -> list[str]:
+        return [*self._exam.process.notes]
 
     def _verdict(self, name: str) -> Check:
         finding = self._exam.finding(name)

@@ -127,6 +127,8 @@ class Child:
             "output_dim": output_dim if type(output_dim) is int else None,
             "output_dim_seen": _short(repr(getattr(self.encoder, "output_dim", None))),
             "baseline_bytes": baseline,
+            "arguments_taken": self.arguments_taken,
+            "notes": getattr(self.encoder, "loading_notes", []) if request.get("built_in") else [],
         }
 
     def _freeze(self) -> None:
@@ -223,7 +225,7 @@ def _be_repeatable(device: Any, seed: int) -> None:
 def describe(error: BaseException) -> dict[str, str]:
     """What an answer says of an error: its sentence, and its traceback without our own frames."""
     if getattr(error, "says_all", False):
-        return {"kind": "load", "text": _short(str(error))}
+        return {"kind": "load", "text": _short(str(error), 1_500)}
     memory = isinstance(error, MemoryError) or any(
         sign in str(error) for sign in ("out of memory", "can't allocate memory")
     )
@@ -262,8 +264,8 @@ def _sum(tensor: Any) -> str:
         return "unknown"
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 500 else f"{text[:500]}..."
+def _short(text: str, limit: int = 500) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}..."
 
 
 def _resident_bytes(line: str) -> int | None:

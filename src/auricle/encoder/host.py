@@ -38,6 +38,7 @@ from auricle.seeding import random_words, stream_key, unit_floats
 START_TIMEOUT_S = 900.0
 BATCH_TIMEOUT_S = 300.0
 _PLAIN = Isolation()
+_NOTES, _LONGEST_NOTE = 20, 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class EncoderInfo:
 
     ``dtype`` is that of its features: float32, float16 or bfloat16. ``files`` maps each local file
     that its import, construction and first window opened to its SHA-256; ``packages`` maps
-    installed distributions to versions.
+    installed distributions to versions. ``notes`` are what was assumed or left out of its files.
     """
 
     class_name: str
@@ -58,6 +59,7 @@ class EncoderInfo:
     packages: dict[str, str]
     python: str
     pid: int
+    notes: list[str]
 
 
 class Usage(NamedTuple):
@@ -109,6 +111,8 @@ class EncoderProcess:
         self.baseline_bytes: int | None = None
         self.output_dim = 0
         self.class_name = ""
+        self.notes: list[str] = []
+        self.takes_mask = True
         self._log_path = log_path
         self._isolation = isolation
         self._child: ChildProcess | None = None
@@ -171,6 +175,8 @@ class EncoderProcess:
             )
             self.baseline_bytes = _count(answer.get("baseline_bytes"))
             self.class_name = clean(answer.get("class_name", ""), 100)
+            self.notes = _read_notes(answer.get("notes", []))
+            self.takes_mask = answer.get("arguments_taken") != 1
             seen = clean(answer.get("output_dim_seen", ""), 300)
             self.output_dim = check_output_dim(answer.get("output_dim"), seen)
         except BaseException:
@@ -350,6 +356,7 @@ class EncoderProcess:
             packages=packages,
             python=python,
             pid=self._running().pid,
+            notes=self.notes,
         )
 
 
@@ -364,6 +371,11 @@ def probe_audio(index: int, num_samples: int) -> NDArray[np.float32]:
     tone = np.sin(2 * np.pi * (200 + 40 * index + 150 * time_s) * time_s)
     swell = 0.5 + 0.5 * np.sin(2 * np.pi * (1.3 + 0.2 * index) * time_s)
     return (0.2 * noise * swell + 0.2 * tone).astype(np.float32)
+
+
+def _read_notes(value: object) -> list[str]:
+    """A few untrusted sentences, cleaned."""
+    return [clean(one, _LONGEST_NOTE) for one in value[:_NOTES]] if isinstance(value, list) else []
 
 
 def _count(value: object) -> int | None:

@@ -95,6 +95,7 @@ def load_order(spec: EncoderSpec, *, device: str, threads: int) -> dict[str, Any
         "folders_first": [str(path.parent), *([str(root)] if root else [])] if is_file else [],
         "folders_last": [str(spec.base)],
         "class_name": spec.class_name,
+        "built_in": spec.kind in ("builtin", "hf"),
         "arguments": spec.arguments,
         "device": device,
         "threads": threads,

@@ -69,6 +69,8 @@ class EncoderFacts(Record):
     """Version of its interpreter."""
     pid: int | None = None
     """Its process, while the run went on."""
+    notes: list[str] | None = None
+    """What was assumed or left out when its files were loaded."""
     properties: EncoderProperties = EncoderProperties()
     """What was measured of it."""
 

@@ -80,6 +80,8 @@ def _encoder_rows(encoder: EncoderFacts, batches: Batches) -> Iterator[tuple[str
     if encoder.output_dim is not None:
         frames = "" if rate is None else f", {rate:.4g} frames a second"
         yield "features", f"{encoder.output_dim} numbers a frame{frames}, {encoder.dtype or ''}"
+    for note in encoder.notes or []:
+        yield "note", without_folders(note)
     words = {True: "yes", False: "no", None: "not measured"}
     for name, value in encoder.properties.to_json().items():
         if name in ("padding_invariant", "batch_invariant"):

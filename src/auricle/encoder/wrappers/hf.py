@@ -7,11 +7,11 @@ encoded in pieces; what the model needs as padding never becomes a frame.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from hf_families import find_family  # type: ignore[import-not-found]  # the file beside this
+from hf_loading import Checkpoint, ModelError, Preprocessor  # type: ignore[import-not-found]
 
 SAMPLE_RATE = 16_000
 _GRID = 640  # pieces start on it, so that frames of 10, 20 and 40 ms keep their places
@@ -23,12 +23,6 @@ class _Piece(NamedTuple):
     row: int
     start: int
     samples: torch.Tensor
-
-
-class ModelNotThereError(OSError):
-    """The model's files cannot be had; its text says all, so no traceback is shown with it."""
-
-    says_all = True
 
 
 class HuggingFaceEncoder(torch.nn.Module):
@@ -43,6 +37,9 @@ class HuggingFaceEncoder(torch.nn.Module):
         dtype: float32, float16 or bfloat16.
         revision: Branch, tag or commit on the hub.
         trust_remote_code: Run the code that comes with the model.
+        preprocessor: What stands over the model's preprocessor configuration, or for one that it
+            lacks, e.g. ``{"do_normalize": false}``; False to give a model with code of its own
+            samples, though it brings a feature extractor.
     """
 
     def __init__(
@@ -54,17 +51,14 @@ class HuggingFaceEncoder(torch.nn.Module):
         dtype: str = "float32",
         revision: str | None = None,
         trust_remote_code: bool = False,
+        preprocessor: Preprocessor = None,
     ) -> None:
         super().__init__()
         if dtype not in _DTYPES:
-            raise ValueError(f"dtype is {dtype!r}; one of {', '.join(_DTYPES)} is expected")
+            raise ModelError(f"dtype is {dtype!r}; one of {', '.join(_DTYPES)} is expected.")
         source = {"revision": revision} if revision else {}
-        try:
-            self.family = find_family(
-                model, source, _DTYPES[dtype], trust_remote_code=trust_remote_code
-            )
-        except OSError as error:
-            raise ModelNotThereError(_unreadable(model, error)) from None
+        files = Checkpoint(model, source, _DTYPES[dtype], preprocessor)
+        self.family = find_family(files, trust_remote_code=trust_remote_code)
         self.layer = _checked_layer(layer)
         limit = self.family.max_samples
         wanted = 30 * SAMPLE_RATE if chunk_s is None else round(chunk_s * SAMPLE_RATE)
@@ -72,6 +66,17 @@ class HuggingFaceEncoder(torch.nn.Module):
         second = torch.zeros(1, SAMPLE_RATE)
         with torch.no_grad():
             self.output_dim = self(second, second.int() + 1)[0].shape[2]
+            files.settle(self._probe)
+        self.loading_notes = files.notes
+
+    def _probe(self) -> torch.Tensor:
+        """Features of two windows, one of them short: what a weight is tried on."""
+        time_s = torch.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
+        audio = torch.stack([torch.sin(900 * time_s * (1 + time_s))] * 2) * 0.3
+        mask = torch.ones_like(audio, dtype=torch.int32)
+        mask[1, 5_937:] = 0
+        features: torch.Tensor = self(audio * mask, mask)[0]
+        return features
 
     def forward(self, audio: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Encode a batch.
@@ -125,22 +130,12 @@ class HuggingFaceEncoder(torch.nn.Module):
         wanted = range(1, len(states)) if self.layer == "mean" else self.layer
         for index in wanted:
             if not -len(states) <= index < len(states):
-                raise ValueError(
-                    f"layer {index} was asked for; this model has {len(states) - 1} layers"
+                raise ModelError(
+                    f"layer {index} was asked for; this model has {len(states) - 1} layers."
                 )
         mean = torch.stack([states[index] for index in wanted]).mean(0)
         after: torch.Tensor = self.family.after_layer(mean)
         return after
-
-
-def _unreadable(model: str, error: OSError) -> str:
-    reason = str(error).strip().partition("\n")[0].rstrip(".:")
-    if Path(model).is_dir():
-        return f"{model} cannot be loaded ({reason}). Save the model there with save_pretrained."
-    return (
-        f"hf:{model} cannot be fetched ({reason}). Bring it where there is a network (hf download "
-        f"{model}), or give a folder that holds the model."
-    )
 
 
 def _checked_layer(layer: Any) -> Any:
@@ -149,7 +144,7 @@ def _checked_layer(layer: Any) -> Any:
     layers = layer if isinstance(layer, list) else [layer]
     if layers and all(type(index) is int for index in layers):
         return layers
-    raise ValueError(f'layer is {layer!r}; a number, a list of numbers or "mean" is expected')
+    raise ModelError(f'layer is {layer!r}; a number, a list of numbers or "mean" is expected.')
 
 
 def _cut(length: int, longest: int) -> list[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
@@ -10,12 +11,16 @@ from hf_frontend import (  # type: ignore[import-not-found]  # the file beside t
     WhisperMel,
     normalised_wave,
 )
+from hf_loading import Checkpoint, ModelError  # type: ignore[import-not-found]
 
 SAMPLE_RATE = 16_000
 _WAVE = (
     *("wav2vec2", "hubert", "wavlm", "data2vec-audio", "wav2vec2-conformer"),
     *("unispeech", "unispeech-sat", "sew", "sew-d"),
 )
+# What `hf_frontend.py` does, in the words of the extractors' settings.
+_MEL = {"sampling_rate": SAMPLE_RATE, "n_fft": 400, "hop_length": 160, "do_normalize": False}
+_KALDI = {"sampling_rate": SAMPLE_RATE, "feature_size": 80, "num_mel_bins": 80, "stride": 2}
 
 
 class Family(torch.nn.Module):
@@ -134,10 +139,17 @@ class _Remote(Family):
         super().__init__()
         self.model = model
         self.extractor = extractor
+        # A longer window would be cut off, e.g. by Whisper's extractor behind 30 s.
+        longest = getattr(extractor, "n_samples", None)
+        self.max_samples = longest if type(longest) is int and longest > 0 else None
+        self.takes_mask = False
+        if extractor is not None:
+            usual = self._extract(torch.zeros(SAMPLE_RATE))
+            self.takes_mask = "attention_mask" in usual and _takes(model.forward, "attention_mask")
 
     def forward(self, audio: torch.Tensor, lengths: torch.Tensor, *, hidden: bool) -> Any:
         outputs = [self._one(row[:length], hidden) for row, length in zip(audio, lengths)]  # noqa: B905
-        self.counts = [output[0].shape[1] for output in outputs]
+        self.counts = [output[-1].shape[1] for output in outputs]
         joined = [
             torch.nn.utils.rnn.pad_sequence([state[0] for state in states], batch_first=True)
             for states in zip(*outputs)  # noqa: B905
@@ -145,33 +157,71 @@ class _Remote(Family):
         return _Output(joined[-1], tuple(joined))
 
     def _one(self, samples: torch.Tensor, hidden: bool) -> list[torch.Tensor]:
-        inputs: Any = samples[None]
+        given, mask = samples[None], None
+        more: dict[str, Any] = {}
         if self.extractor is not None:
-            inputs = self.extractor(
-                samples.cpu().numpy(), sampling_rate=SAMPLE_RATE, return_tensors="pt"
-            )
-        tensors = dict(inputs) if hasattr(inputs, "keys") else {"": inputs}
-        first = next(iter(tensors.values())).to(samples.device)
+            asked = {"return_attention_mask": True}
+            if not _takes(self.extractor.__call__, *asked):
+                asked = {}
+            inputs = self._extract(samples, **asked)
+            names = [name for name in inputs if not name.endswith("mask")]
+            given = inputs[names[0]].to(samples.device)
+            mask = next((value for name, value in inputs.items() if name.endswith("mask")), None)
+            if self.takes_mask and mask is not None:
+                more["attention_mask"] = mask.to(samples.device)
         if hidden:
-            return self._layers(first)
-        output = self.model(first)
+            states = self._layers(given, more)
+        else:
+            states = [self._features(self.model(given, **more))]
+        return [_own_frames(state, mask) for state in states]
+
+    def _extract(self, samples: torch.Tensor, **asked: Any) -> dict[str, Any]:
+        inputs = self.extractor(
+            samples.cpu().numpy(), sampling_rate=SAMPLE_RATE, return_tensors="pt", **asked
+        )
+        return dict(inputs) if hasattr(inputs, "keys") else {"": inputs}
+
+    @staticmethod
+    def _features(output: Any) -> torch.Tensor:
         for value in (getattr(output, "last_hidden_state", None), output, *_values(output)):
             if isinstance(value, torch.Tensor) and value.ndim == 3:
-                return [value]
+                return value
         raise ValueError("the model's output holds no features [B, T', D]; write a wrapper for it")
 
-    def _layers(self, given: torch.Tensor) -> list[torch.Tensor]:
-        told = "this model does not give its layers one by one; leave out the argument 'layer'"
-        try:
-            states = self.model(given, output_hidden_states=True).hidden_states
-        except TypeError as error:  # Dasheng's takes no such argument
-            raise ValueError(told) from error
+    def _layers(self, given: torch.Tensor, more: dict[str, Any]) -> list[torch.Tensor]:
+        told = "This model does not give its layers one by one; leave out the argument 'layer'."
+        if not _takes(self.model.forward, "output_hidden_states"):  # as Dasheng's
+            raise ModelError(told)
+        output = self.model(given, output_hidden_states=True, **more)
+        states = getattr(output, "hidden_states", None)
         if not isinstance(states, (tuple, list)):
-            raise ValueError(told)
+            raise ModelError(told)
         return list(states)
 
     def count_frames(self, lengths: torch.Tensor, available: int) -> torch.Tensor:
         return torch.tensor(self.counts, device=lengths.device)
+
+
+def _own_frames(frames: torch.Tensor, mask: Any) -> torch.Tensor:
+    """The frames ``[1, T', D]`` of what the extractor's mask ``[1, T]`` keeps, at least one."""
+    if not isinstance(mask, torch.Tensor) or mask.ndim != 2 or not mask.numel():
+        return frames
+    kept = mask[0].nonzero()[:, 0].to(frames.device)
+    count = frames.shape[1]
+    if len(kept) == mask.shape[1] or not count:
+        return frames
+    places = torch.unique(kept * count // mask.shape[1])
+    return frames[:, places if len(places) else slice(0, 1)]
+
+
+def _takes(function: Any, name: str) -> bool:
+    """Whether a function has an argument of this name, or takes any."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+    kinds = {parameter.kind for parameter in parameters.values()}
+    return name in parameters or inspect.Parameter.VAR_KEYWORD in kinds
 
 
 class _Output:
@@ -180,77 +230,89 @@ class _Output:
         self.hidden_states = states
 
 
-def find_family(
-    model: str, source: dict[str, Any], dtype: torch.dtype, *, trust_remote_code: bool
-) -> Any:
-    """Load a model and choose its family by its configuration."""
+def find_family(files: Checkpoint, *, trust_remote_code: bool) -> Any:
+    """Load a model and choose its family by its configuration.
+
+    Args:
+        files: The model's.
+        trust_remote_code: Whether code that comes with it may run.
+
+    Raises:
+        ModelError: It cannot be loaded, or is no audio encoder that is known here.
+    """
     import transformers
 
-    config, _ = transformers.PretrainedConfig.get_config_dict(model, **source)
+    config = files.config()
     kind = config.get("model_type", "")
-    load = {**source, "dtype": dtype}
     if kind == "whisper":
-        return _Whisper(transformers.WhisperModel.from_pretrained(model, **load).get_encoder())
+        model = files.load(transformers.WhisperModel).get_encoder()
+        files.settings({**_MEL, "feature_size": model.config.num_mel_bins}, {})
+        return _Whisper(model)
     if kind in ("qwen2_audio", "qwen2_audio_encoder"):
-        return _Whisper(_qwen2_audio_tower(model, config, load))
+        model = _qwen2_audio_tower(files, config)
+        files.settings({**_MEL, "feature_size": model.config.num_mel_bins}, {})
+        return _Whisper(model)
     if kind == "wav2vec2-bert":
-        return _Banks(transformers.Wav2Vec2BertModel.from_pretrained(model, **load))
+        files.settings(_KALDI, {})
+        return _Banks(files.load(transformers.Wav2Vec2BertModel))
     if kind in _WAVE:
-        settings = _preprocessor(model, source)
-        if settings.get("sampling_rate", SAMPLE_RATE) != SAMPLE_RATE:
-            raise ValueError(
-                f"{model} was trained on audio at {settings['sampling_rate']} Hz; the audio here "
-                "has 16000 Hz. Write a wrapper that resamples it."
-            )
-        loaded = transformers.AutoModel.from_pretrained(model, **load)
-        return _Wave(loaded, normalise=settings.get("do_normalize", True))
+        settings = files.settings({"sampling_rate": SAMPLE_RATE}, {"do_normalize": True})
+        loaded = files.load(transformers.AutoModel)
+        return _Wave(loaded, normalise=settings["do_normalize"])
     if "auto_map" in config:
         if not trust_remote_code:
-            raise ValueError(
-                f"{model} brings code of its own ({kind or 'no known type'}). If you trust it, "
-                "give --trust-remote-code."
+            raise ModelError(
+                f"{files.model} brings code of its own ({kind or 'no known type'}). If you trust "
+                "it, give --trust-remote-code."
             )
-        trust = {**source, "trust_remote_code": True}
-        loaded = transformers.AutoModel.from_pretrained(model, dtype=dtype, **trust)
-        return _Remote(loaded, _extractor(model, trust))
+        loaded = files.load(transformers.AutoModel, trust_remote_code=True)
+        return _Remote(loaded, _extractor(files))
     known = ", ".join(["whisper", "qwen2_audio", "wav2vec2-bert", *_WAVE])
-    raise ValueError(
-        f"{model} is a model of type {kind or 'unknown'}; known audio encoders are {known}. Write "
-        "an encoder file for it (docs/encoder.md)."
+    raise ModelError(
+        f"{files.model} is a model of type {kind or 'unknown'}; known audio encoders are {known}. "
+        "Write an encoder file for it (docs/encoder.md)."
     )
 
 
-def _qwen2_audio_tower(model: str, config: dict[str, Any], load: dict[str, Any]) -> Any:
+def _qwen2_audio_tower(files: Checkpoint, config: dict[str, Any]) -> Any:
     import transformers
 
     tower = config.get("audio_config", config)
-    return transformers.Qwen2AudioEncoder.from_pretrained(
-        model,
+    return files.load(
+        transformers.Qwen2AudioEncoder,
         config=transformers.Qwen2AudioEncoderConfig.from_dict(tower),
         key_mapping={r"^(model\.)?audio_tower\.": ""},
-        **load,
     )
 
 
-def _preprocessor(model: str, source: dict[str, Any]) -> dict[str, Any]:
+def _extractor(files: Checkpoint) -> Any:
+    """A model's own feature extractor; None where it has none and takes samples."""
     import transformers
 
-    try:
-        settings, _ = transformers.FeatureExtractionMixin.get_feature_extractor_dict(
-            model, **source
-        )
-    except OSError:  # a folder that save_pretrained wrote holds the model alone
-        return {}
-    return dict(settings)
-
-
-def _extractor(model: str, trust: dict[str, Any]) -> Any:
-    import transformers
-
-    try:
-        return transformers.AutoFeatureExtractor.from_pretrained(model, **trust)
-    except (OSError, ValueError):  # it has none: the model takes samples
+    if files.is_bare:
         return None
+    if files.preprocessor() is None:
+        if files.given:
+            raise ModelError(
+                f"{files.model} has no preprocessor_config.json, so nothing of it can be set. "
+                "Leave out the argument 'preprocessor'."
+            )
+        files.notes.append(
+            "There is no preprocessor_config.json, so the model is given samples at 16000 Hz."
+        )
+        return None
+    trust = {**files.source, "trust_remote_code": True, **files.given}
+    try:
+        extractor = transformers.AutoFeatureExtractor.from_pretrained(files.model, **trust)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().partition("\n")[0][:200].rstrip(".:")
+        raise ModelError(
+            f"The feature extractor of {files.model} cannot be made ({reason}). Mend its "
+            "preprocessor_config.json; if the model takes samples, give --encoder-args "
+            "'{\"preprocessor\": false}'."
+        ) from None
+    files.require_rate(getattr(extractor, "sampling_rate", SAMPLE_RATE))
+    return extractor
 
 
 def _values(output: Any) -> list[Any]:
