@@ -22,6 +22,8 @@ HONEST: dict[str, dict[str, Any]] = {
         "output_dim": DIM,
         "output_dim_seen": str(DIM),
         "baseline_bytes": 1 << 20,
+        "arguments_taken": 2,
+        "notes": [],
     },
     "encode": {
         "ok": True,

@@ -213,7 +213,7 @@ def test_a_submission_learns_nothing_of_files_that_its_process_names(
         [f"{tmp_path}/submission/../root/secret"],
         [str(tmp_path / "environment" / "home" / "link")],
         [str(tmp_path / "submission" / "link")],
-        ["/" + "x" * 5000],
+        ["/" + "x" * 4000],
     ):
         named = judge(*names)
         assert named.files == honest.files, names

@@ -5,8 +5,6 @@ Each takes an `Examination` and writes its findings there.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +12,7 @@ from auricle.encoder.contract import MASK_SNIPPET
 from auricle.encoder.examination import Examination
 from auricle.encoder.host import probe_audio
 from auricle.encoder.properties import TOLERANCE, difference_of
+from auricle.encoder.protocol import Sums
 from auricle.encoder.situations import (
     CARRIED_STATE,
     NOT_REPEATABLE,
@@ -26,7 +25,7 @@ from auricle.errors import EncoderError
 _NOTHING_CARRIED = "Nothing is carried from one call to the next."
 
 Frames = list[NDArray[np.float32]]
-Sums = tuple[list[Any], list[Any]]
+NO_SUMS = Sums(ok=True, parameters=[], buffers=[])
 
 
 def check_mask_meaning(exam: Examination) -> None:
@@ -110,13 +109,13 @@ def _name_variation(exam: Examination, window: Windows) -> None:
 
 
 def parameter_sums(exam: Examination) -> Sums:
-    """Sums of parameters and buffers; two empty lists if the encoder's process cannot say."""
+    """Sums of parameters and buffers; none of either if the encoder's process cannot say."""
     exam.process.batch_timeout_s = max(0.5, exam.left_s / 3)
     try:
         return exam.process.parameter_sums()
     except EncoderError as error:
         exam.misses("frozen", f"Not seen: {error}")
-        return [], []
+        return NO_SUMS
 
 
 def check_frozen(exam: Examination, before: Sums) -> None:
@@ -125,19 +124,21 @@ def check_frozen(exam: Examination, before: Sums) -> None:
         again = "had to be started again" if exam.starts > 1 else "ended before"
         exam.misses("frozen", exam.gave_up or f"Not compared, because the encoder {again}.")
         return
-    parameters, buffers = parameter_sums(exam)
+    after = parameter_sums(exam)
     if exam.finding("frozen").why_missed:
         return
-    changed = sum(one != other for one, other in zip(before[0], parameters, strict=False))
-    if changed or len(before[0]) != len(parameters):
+    changed = sum(
+        one != other for one, other in zip(before.parameters, after.parameters, strict=False)
+    )
+    if changed or len(before.parameters) != len(after.parameters):
         exam.fails(
             "frozen",
-            f"{changed} of {len(parameters)} parameters changed while encoding; a frozen "
+            f"{changed} of {len(after.parameters)} parameters changed while encoding; a frozen "
             "encoder keeps its weights. Do not train or write to them in forward.",
         )
         return
-    note = f"None of {len(parameters)} parameters changed."
-    if before[1] != buffers:
+    note = f"None of {len(after.parameters)} parameters changed."
+    if before.buffers != after.buffers:
         note += " Some buffers did; that is allowed as long as the features stay the same."
     exam.passes("frozen", note)
 

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from auricle.encoder.protocol import Answer, NonsenseError, Refusal, read_answer
+
 MAX_MESSAGE_BYTES = 4 << 20
 _LENGTH = struct.Struct(">I")
 _POLL_S = 0.1
@@ -31,10 +33,6 @@ class ChannelClosedError(Exception):
 
 class ChannelTimeoutError(Exception):
     """No whole answer came within the time."""
-
-
-class ChannelNonsenseError(Exception):
-    """What came is not a message of this protocol; the text says what was seen."""
 
 
 class Channel:
@@ -57,14 +55,6 @@ class Channel:
         self._ours.close()
         self._theirs.close()
 
-    def exchange(
-        self, order: dict[str, Any], *, timeout_s: float, is_alive: Callable[[], bool]
-    ) -> dict[str, Any]:
-        """Send an order and wait for its answer; see `send` and `receive`."""
-        deadline = time.monotonic() + timeout_s
-        self.send(order, timeout_s=timeout_s)
-        return self.receive(timeout_s=deadline - time.monotonic(), is_alive=is_alive)
-
     def send(self, order: dict[str, Any], *, timeout_s: float) -> None:
         """Send an order; answers come in the order of the orders.
 
@@ -85,10 +75,13 @@ class Channel:
         except OSError as error:
             raise ChannelClosedError from error
 
-    def receive(self, *, timeout_s: float, is_alive: Callable[[], bool]) -> dict[str, Any]:
+    def receive(
+        self, kind: type[Answer], *, timeout_s: float, is_alive: Callable[[], bool]
+    ) -> Answer | Refusal:
         """Wait for the answer to the oldest order that has none.
 
         Args:
+            kind: The answer that is due.
             timeout_s: Limit for the whole answer, however slowly bytes drip.
             is_alive: Asked while waiting: a forked grandchild may hold the socket open after the
                 child itself has died.
@@ -96,13 +89,13 @@ class Channel:
         Raises:
             ChannelClosedError: The other side died or closed the socket.
             ChannelTimeoutError: The limit passed.
-            ChannelNonsenseError: The answer is not a JSON object of at most `MAX_MESSAGE_BYTES`.
+            NonsenseError: It is longer than `MAX_MESSAGE_BYTES`, or not as `read_answer` has it.
         """
         deadline = time.monotonic() + timeout_s
         (size,) = _LENGTH.unpack(self._receive(_LENGTH.size, deadline, is_alive))
         if not 2 <= size <= MAX_MESSAGE_BYTES:
-            raise ChannelNonsenseError(f"a message that says it is {size} bytes long")
-        return parse_message(self._receive(size, deadline, is_alive))
+            raise NonsenseError(f"a message that says it is {size} bytes long")
+        return read_answer(self._receive(size, deadline, is_alive), kind)
 
     def _receive(self, size: int, deadline: float, is_alive: Callable[[], bool]) -> bytes:
         received = bytearray()
@@ -127,30 +120,12 @@ class Channel:
         return bytes(received)
 
 
-def parse_message(data: bytes) -> dict[str, Any]:
-    """Parse an untrusted message.
-
-    Raises:
-        ChannelNonsenseError: It is not a JSON object in UTF-8.
-    """
-
-    def refuse(name: str) -> None:
-        raise ValueError(name)
-
-    try:
-        message = json.loads(data.decode("utf-8"), parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
-        raise ChannelNonsenseError(f"bytes that are not JSON ({data[:40]!r}...)") from error
-    if not isinstance(message, dict):
-        raise ChannelNonsenseError(f"a JSON {type(message).__name__} instead of an object")
-    return message
-
-
 class MemoryFile:
     """A file without a name that two processes share."""
 
     def __init__(self, name: str) -> None:
-        if hasattr(os, "memfd_create"):
+        self._counts_blocks = hasattr(os, "memfd_create")
+        if self._counts_blocks:
             self.descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
         else:
             with tempfile.TemporaryFile(prefix=".tmp-auricle-") as stream:
@@ -169,6 +144,15 @@ class MemoryFile:
         place = 0
         while place < len(view):
             place += os.pwrite(self.descriptor, view[place:], place)
+
+    def holds(self, size: int) -> bool:
+        """Whether so many bytes lie in the file, and not a hole in their place.
+
+        A hole costs the other side no memory; a copy of it would cost us all that it spans.
+        """
+        status = os.fstat(self.descriptor)
+        is_laid = not self._counts_blocks or status.st_blocks * 512 >= size
+        return status.st_size >= size and is_laid
 
     def read(self, into: NDArray[Any], *, offset: int) -> bool:
         """Copy bytes out of the file; false when it holds fewer than asked for."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from auricle.encoder.behaviour import (
-    Sums,
+    NO_SUMS,
     check_frozen,
     check_mask_meaning,
     check_repeatability,
@@ -135,7 +135,7 @@ class _Checkup:
         self._properties: Properties | None = None
         self._realtime_factor: float | None = None
         self._peak_bytes: int | None = None
-        self._sums: Sums = ([], [])
+        self._sums = NO_SUMS
         self._heard: dict[float, Hearing] = {}
         self._frames_of_short: int | None = None
         self._listening_ends_s = 0.0
@@ -360,7 +360,8 @@ class _Checkup:
         usage, baseline = self._exam.process.usage, self._exam.process.baseline_bytes
         if usage.device_bytes is not None:
             self._peak_bytes = max(self._peak_bytes or 0, usage.device_bytes)
-            text = f"{usage.device_bytes / 1e9:.2f} GB of the {CARD_BYTES / 1e9:.0f} GB card."
+            took, card = usage.device_bytes / 1e9, CARD_BYTES / 1e9
+            text = f"{took:.2f} GB of the {card:.0f} GB card, as its process says."
             if usage.device_bytes <= CARD_BYTES:
                 self._exam.passes(name, text)
             else:

@@ -122,13 +122,15 @@ class Child:
         output_dim = getattr(self.encoder, "output_dim", None)
         with contextlib.suppress(TypeError, AttributeError):
             output_dim = output_dim.__index__()  # type: ignore[union-attr]
+        is_sensible = type(output_dim) is int and abs(output_dim) < 1 << 60
+        notes = getattr(self.encoder, "loading_notes", []) if request.get("built_in") else []
         return {
-            "class_name": name,
-            "output_dim": output_dim if type(output_dim) is int else None,
+            "class_name": _short(str(name)),
+            "output_dim": output_dim if is_sensible else None,
             "output_dim_seen": _short(repr(getattr(self.encoder, "output_dim", None))),
             "baseline_bytes": baseline,
             "arguments_taken": self.arguments_taken,
-            "notes": getattr(self.encoder, "loading_notes", []) if request.get("built_in") else [],
+            "notes": [_short(note, 1_000) for note in notes[:20]],
         }
 
     def _freeze(self) -> None:
@@ -186,6 +188,12 @@ class Child:
         """Say what was opened and imported; after this nothing more is recorded."""
         self.stage = "report"
         files: dict[str, Any] = child_import.recorded(request["also"])
+        odd = next((path for path in files["files"] if _whole(path) != path), None)
+        if odd is not None:
+            raise child_find.RefusalError(
+                f"The encoder opened {_short(odd)}, whose name is not UTF-8, so that no record can "
+                "hold it. Rename the file."
+            )
         return {"num_parameters": self.number_of_parameters(), **files}
 
     def number_of_parameters(self) -> int:
@@ -232,11 +240,12 @@ def describe(error: BaseException) -> dict[str, str]:
     trace = traceback.TracebackException.from_exception(error)
     own = [frame for frame in trace.stack if Path(frame.filename).parent != _HERE]
     trace.stack = traceback.StackSummary.from_list(own)
-    text = "".join(trace.format())
+    text = _whole("".join(trace.format()))
     if len(text) > _MAX_TEXT:
         text = f"{text[: _MAX_TEXT // 2]}\n[...]\n{text[-_MAX_TEXT // 2 :]}"
     kind = "memory" if memory else "crash"
-    return {"kind": kind, "text": _short(f"{type(error).__name__}: {error}"), "traceback": text}
+    said = _short(f"{type(error).__name__}: {error}")
+    return {"kind": kind, "text": said, "traceback": text}
 
 
 def _read_file(descriptor: int, into: memoryview) -> None:
@@ -265,7 +274,13 @@ def _sum(tensor: Any) -> str:
 
 
 def _short(text: str, limit: int = 500) -> str:
+    text = _whole(text)
     return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def _whole(text: str) -> str:
+    """Text without halves of characters, as bytes of a file's name that are no UTF-8 leave them."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _resident_bytes(line: str) -> int | None:

@@ -6,6 +6,7 @@ has 1 where a frame counts, one value per frame, holes allowed; masked frames ar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from auricle.encoder.channel import MemoryFile
 from auricle.encoder.failures import clean, nonsense
+from auricle.encoder.protocol import Batch, Description
 from auricle.errors import EncoderContractError
 
 SAMPLE_RATE = 16_000
@@ -26,14 +28,6 @@ MASK_SNIPPET = """\
     mask = torch.arange(features.shape[1], device=features.device)[None] < frames[:, None]
     return features, mask"""
 _RETURN = "Return (features, mask) or (features, None), features being a float tensor [B, T', D]."
-
-
-class Description(NamedTuple):
-    """What one side says that it wrote into the features file."""
-
-    shape: tuple[int, ...]
-    dtype: str
-    num_bytes: int
 
 
 class RawBatch(NamedTuple):
@@ -104,46 +98,46 @@ class WindowNames(NamedTuple):
 
 
 def read_batch(
-    answer: dict[str, Any], store: MemoryFile, *, output_dim: int, windows: WindowNames
+    answer: Batch, store: MemoryFile, *, output_dim: int, windows: WindowNames
 ) -> RawBatch:
     """Check an answer's description, then copy exactly that out of the features file.
 
     Raises:
         EncoderContractError: A form, shape, dtype or size is not what the contract says.
     """
-    check_form(answer, windows=windows)
-    said = describe(answer.get("features"))
+    said = check_form(answer, windows=windows)
     check_dimensions(said.shape, output_dim=output_dim, windows=windows)
     check_frame_count(said.shape, windows=windows)
     features = copy_features(said, store)
     mask = None
-    if answer.get("mask") is not None:
-        said_mask = describe(answer["mask"])
-        check_mask_shape(said_mask.shape, said.shape, windows=windows)
-        values = copy_mask(said_mask, store, after=said)
-        check_mask_values(values, said_mask.dtype, windows=windows)
+    if answer.mask is not None:
+        check_mask_shape(answer.mask.shape, said.shape, windows=windows)
+        values = copy_mask(answer.mask, store, after=said)
+        check_mask_values(values, answer.mask.dtype, windows=windows)
         mask = values == 1
         check_mask_keeps(mask, windows=windows)
     return RawBatch(features, mask, said.dtype)
 
 
-def check_form(answer: dict[str, Any], *, windows: WindowNames) -> None:
+def check_form(answer: Batch, *, windows: WindowNames) -> Description:
     """The encoder must have returned features and a mask at all.
+
+    Returns:
+        What is said of the features.
 
     Raises:
         EncoderContractError: It returned something else.
     """
-    bad = answer.get("bad_output")
-    if bad is None:
-        return
-    seen = clean(bad.get("seen", ""), 1_000) if isinstance(bad, dict) else "something unreadable"
+    if answer.features is not None:
+        return answer.features
+    seen = clean(answer.bad_output.seen) if answer.bad_output else "nothing"
     raise EncoderContractError(
         f"The encoder returned {seen} for {windows.all()}; (features, mask) or (features, None) is "
         "expected, features being a float tensor [B, T', D]. Return exactly that from forward."
     )
 
 
-def check_dimensions(shape: tuple[int, ...], *, output_dim: int, windows: WindowNames) -> None:
+def check_dimensions(shape: Sequence[int], *, output_dim: int, windows: WindowNames) -> None:
     """Features must be [B, T', output_dim].
 
     Raises:
@@ -172,7 +166,7 @@ def check_dimensions(shape: tuple[int, ...], *, output_dim: int, windows: Window
         )
 
 
-def check_frame_count(shape: tuple[int, ...], *, windows: WindowNames) -> None:
+def check_frame_count(shape: Sequence[int], *, windows: WindowNames) -> None:
     """There must be a frame, and no more frames than samples.
 
     Raises:
@@ -191,19 +185,19 @@ def check_frame_count(shape: tuple[int, ...], *, windows: WindowNames) -> None:
         )
 
 
-def _seen_features(shape: tuple[int, ...], windows: WindowNames) -> str:
+def _seen_features(shape: Sequence[int], windows: WindowNames) -> str:
     return f"The encoder returned features of shape {list(shape)} for {windows.all()}"
 
 
 def check_mask_shape(
-    shape: tuple[int, ...], features: tuple[int, ...], *, windows: WindowNames
+    shape: Sequence[int], features: Sequence[int], *, windows: WindowNames
 ) -> None:
     """A mask must have one value per frame.
 
     Raises:
         EncoderContractError: It has not.
     """
-    if shape == features[:2]:
+    if list(shape) == list(features[:2]):
         return
     longest = max(windows.lengths)
     hint = "Return one value per frame, or None when every frame counts."
@@ -301,25 +295,6 @@ def check_finite(frames: NDArray[Any], dtype: str, window: str) -> None:
     )
 
 
-def describe(value: object) -> Description:
-    """Read an untrusted description of an array.
-
-    Raises:
-        EncoderContractError: It is none.
-    """
-    if isinstance(value, dict):
-        shape, dtype, num_bytes = value.get("shape"), value.get("dtype"), value.get("bytes")
-        if (
-            isinstance(shape, list)
-            and len(shape) <= 8
-            and all(type(side) is int and 0 <= side < 1 << 40 for side in shape)
-            and isinstance(dtype, str)
-            and type(num_bytes) is int
-        ):
-            return Description(tuple(shape), dtype, num_bytes)
-    raise nonsense("an answer without a valid description of its arrays")
-
-
 def copy_features(said: Description, store: MemoryFile) -> NDArray[Any]:
     """Copy features of a checked shape out of the file.
 
@@ -337,13 +312,15 @@ def copy_mask(said: Description, store: MemoryFile, *, after: Description) -> ND
     Raises:
         EncoderContractError: Its bytes are not there.
     """
-    return _copy(store, said, np.float64, offset=after.num_bytes)
+    return _copy(store, said, np.float64, offset=after.bytes)
 
 
 def _copy(store: MemoryFile, said: Description, dtype: Any, *, offset: int) -> NDArray[Any]:
-    expected = int(np.prod(said.shape, dtype=object)) * np.dtype(dtype).itemsize
-    if said.num_bytes != expected:
-        raise nonsense(f"{said.num_bytes} bytes for an array of {expected}")
+    expected = math.prod(said.shape) * np.dtype(dtype).itemsize
+    if said.bytes != expected:
+        raise nonsense(f"{said.bytes} bytes for an array of {expected}")
+    if not store.holds(offset + expected):  # before any memory of ours is taken
+        raise nonsense("fewer bytes of features than it said")
     array = np.empty(said.shape, dtype)
     if not store.read(array, offset=offset):
         raise nonsense("fewer bytes of features than it said")

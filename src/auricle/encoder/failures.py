@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import signal
-from typing import Any
 
+from auricle.encoder.protocol import Refusal
 from auricle.errors import (
     EncoderContractError,
     EncoderCrashError,
@@ -14,14 +14,16 @@ from auricle.errors import (
     EncoderMemoryError,
 )
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_MAX_SENTENCE = 2_000
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Control and direction characters, other ends of lines, and halves of characters."""
 _MAX_QUOTED = 24_000
 
 
 def clean(text: object, limit: int = _MAX_QUOTED) -> str:
     """Text from a stranger, bounded and without characters that could steer a terminal."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(text).replace("\r\n", "\n"))[:limit]
+    return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", str(text).replace("\r\n", "\n"))[:limit]
 
 
 def nonsense(seen: str) -> EncoderContractError:
@@ -32,18 +34,15 @@ def nonsense(seen: str) -> EncoderContractError:
     )
 
 
-def refusal(answer: dict[str, Any], doing: str) -> EncoderError:
+def refusal(answer: Refusal, doing: str) -> EncoderError:
     """The error for an answer that says that the child could not do what it was asked.
 
     Args:
-        answer: The child's untrusted answer: kind, stage, text and the encoder's traceback.
+        answer: The child's answer: kind, stage, text and the encoder's traceback.
         doing: What it was to do, e.g. ``encoding a.wav (1.00 s)``.
     """
-    text = clean(answer.get("text", ""), _MAX_SENTENCE)
-    quoted = clean(answer.get("traceback", ""))
-    kind, stage = answer.get("kind"), answer.get("stage")
-    if kind not in ("load", "memory", "crash"):
-        return nonsense("an answer of no known kind")
+    text, quoted = clean(answer.text), clean(answer.traceback)
+    kind, stage = answer.kind, answer.stage
     if kind == "load":
         return EncoderLoadError(text)
     if kind == "memory":

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,17 +28,16 @@ from auricle.encoder.contract import (
     read_batch,
     split_batch,
 )
-from auricle.encoder.failures import clean
-from auricle.encoder.identity import check_report, content_hash, identity_files
+from auricle.encoder.failures import clean, nonsense
+from auricle.encoder.identity import content_hash, identity_files
 from auricle.encoder.process import BANKS, ChildProcess, Isolation
-from auricle.encoder.protocol import EncoderSpec, load_order
+from auricle.encoder.protocol import Batch, EncoderSpec, Loaded, Report, Sums, load_order
 from auricle.errors import EncoderMemoryError
 from auricle.seeding import random_words, stream_key, unit_floats
 
 START_TIMEOUT_S = 900.0
 BATCH_TIMEOUT_S = 300.0
 _PLAIN = Isolation()
-_NOTES, _LONGEST_NOTE = 20, 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +169,16 @@ class EncoderProcess:
         try:
             answer = self._child.ask(
                 load_order(self.spec, device=self.device, threads=self.threads),
+                Loaded,
                 timeout_s=self.start_timeout_s,
                 doing=f"starting {self.spec.text}",
             )
-            self.baseline_bytes = _count(answer.get("baseline_bytes"))
-            self.class_name = clean(answer.get("class_name", ""), 100)
-            self.notes = _read_notes(answer.get("notes", []))
-            self.takes_mask = answer.get("arguments_taken") != 1
-            seen = clean(answer.get("output_dim_seen", ""), 300)
-            self.output_dim = check_output_dim(answer.get("output_dim"), seen)
+            self.baseline_bytes = answer.baseline_bytes
+            self.class_name = clean(answer.class_name, 100)
+            self.notes = [clean(note) for note in answer.notes]
+            self.takes_mask = answer.arguments_taken != 1
+            seen = clean(answer.output_dim_seen, 300)
+            self.output_dim = check_output_dim(answer.output_dim, seen)
         except BaseException:
             self.close()
             raise
@@ -263,7 +263,7 @@ class EncoderProcess:
 
     def ask_batch(
         self, audio: Sequence[NDArray[np.float32]], *, labels: Sequence[str], seed: int = 0
-    ) -> tuple[dict[str, Any], WindowNames]:
+    ) -> tuple[Batch, WindowNames]:
         """Have the child encode a batch, and judge nothing: the checker wants to see everything.
 
         Args:
@@ -272,7 +272,7 @@ class EncoderProcess:
             seed: As for `begin`.
 
         Returns:
-            The child's untrusted answer, which describes what lies in `features_file`.
+            The child's answer, which describes what lies in `features_file`.
 
         Raises:
             EncoderError: The child could not; it may live on.
@@ -280,28 +280,27 @@ class EncoderProcess:
         self.begin(audio, labels=labels, seed=seed)
         return self._answer()
 
-    def _answer(self) -> tuple[dict[str, Any], WindowNames]:
+    def _answer(self) -> tuple[Batch, WindowNames]:
         windows, self._answered_bank, started = self._in_flight.popleft()
         answer = self._running().receive(
-            timeout_s=self.batch_timeout_s, doing=f"encoding {windows.all()}"
+            Batch, timeout_s=self.batch_timeout_s, doing=f"encoding {windows.all()}"
         )
-        self.usage = Usage(
-            time.monotonic() - started,
-            _count(answer.get("resident_bytes")),
-            _count(answer.get("device_bytes")),
-        )
+        if answer.device_bytes is not None and not self.device.startswith("cuda"):
+            self.close()
+            raise nonsense(f"the memory of a GPU that it took on the device {self.device}")
+        wall_s = time.monotonic() - started
+        self.usage = Usage(wall_s, answer.resident_bytes, answer.device_bytes)
         return answer, windows
 
-    def parameter_sums(self) -> tuple[list[Any], list[Any]]:
+    def parameter_sums(self) -> Sums:
         """Sums of the encoder's parameters and of its buffers, as its process says.
 
         Raises:
             EncoderError: The child could not say.
         """
-        answer = self._running().ask(
-            {"op": "sums"}, timeout_s=self.batch_timeout_s, doing="adding up its parameters"
+        return self._running().ask(
+            {"op": "sums"}, Sums, timeout_s=self.batch_timeout_s, doing="adding up its parameters"
         )
-        return list(answer.get("parameters", [])), list(answer.get("buffers", []))
 
     @property
     def features_file(self) -> MemoryFile:
@@ -335,26 +334,26 @@ class EncoderProcess:
         own = [self.spec.target] if self.spec.kind != "module" else []
         answer = self._running().ask(
             {"op": "report", "also": own},
+            Report,
             timeout_s=self.batch_timeout_s,
             doing="saying which files it opened",
         )
-        opened, packages, python, num_parameters = check_report(answer)
-        files = identity_files(self.spec, opened)
+        files = identity_files(self.spec, answer.files)
         return EncoderInfo(
             class_name=self.class_name,
             output_dim=self.output_dim,
             dtype=dtype,
-            num_parameters=num_parameters,
+            num_parameters=answer.num_parameters,
             content_hash=content_hash(
                 self.spec,
                 class_name=self.class_name,
                 files=files,
-                packages=packages,
-                python=python,
+                packages=answer.packages,
+                python=answer.python,
             ),
             files=files,
-            packages=packages,
-            python=python,
+            packages=answer.packages,
+            python=answer.python,
             pid=self._running().pid,
             notes=self.notes,
         )
@@ -371,12 +370,3 @@ def probe_audio(index: int, num_samples: int) -> NDArray[np.float32]:
     tone = np.sin(2 * np.pi * (200 + 40 * index + 150 * time_s) * time_s)
     swell = 0.5 + 0.5 * np.sin(2 * np.pi * (1.3 + 0.2 * index) * time_s)
     return (0.2 * noise * swell + 0.2 * tone).astype(np.float32)
-
-
-def _read_notes(value: object) -> list[str]:
-    """A few untrusted sentences, cleaned."""
-    return [clean(one, _LONGEST_NOTE) for one in value[:_NOTES]] if isinstance(value, list) else []
-
-
-def _count(value: object) -> int | None:
-    return value if type(value) is int and value >= 0 else None

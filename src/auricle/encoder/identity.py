@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from auricle.encoder.failures import nonsense
 from auricle.encoder.protocol import EncoderSpec
 from auricle.errors import EncoderLoadError
 from auricle.files import sha256_file, sha256_json
@@ -82,7 +81,7 @@ def hash_files(paths: Iterable[str | Path]) -> dict[str, str]:
             if not stat.S_ISREG(Path(path).stat().st_mode):
                 continue
             hashes[path] = sha256_file(Path(path))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise EncoderLoadError(
                 f"{path}, which the encoder opened, cannot be hashed ({error}). Keep the encoder's "
                 "files in place while it runs."
@@ -122,27 +121,6 @@ def content_hash(
             "python": ".".join(python.split(".")[:2]),
         }
     )
-
-
-def check_report(answer: Mapping[str, Any]) -> tuple[list[str], dict[str, str], str, int]:
-    """Files, packages, Python version and number of parameters out of the child's report.
-
-    Raises:
-        EncoderContractError: The report is not what `child.py` sends.
-    """
-    files, packages = answer.get("files"), answer.get("packages")
-    python, number = answer.get("python"), answer.get("num_parameters")
-    if (
-        isinstance(files, list)
-        and all(isinstance(path, str) and path.startswith("/") for path in files)
-        and isinstance(packages, dict)
-        and all(isinstance(version, str) for version in packages.values())
-        and isinstance(python, str)
-        and type(number) is int
-        and number >= 0
-    ):
-        return files, packages, python, number
-    raise nonsense("a report of its files in another form")
 
 
 def _place(path: str, target: str, folder: str) -> str:

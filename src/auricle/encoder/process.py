@@ -25,12 +25,11 @@ from numpy.typing import NDArray
 from auricle.encoder.channel import (
     Channel,
     ChannelClosedError,
-    ChannelNonsenseError,
     ChannelTimeoutError,
     MemoryFile,
 )
 from auricle.encoder.failures import clean, death, nonsense, refusal
-from auricle.encoder.protocol import EncoderSpec
+from auricle.encoder.protocol import Answer, EncoderSpec, NonsenseError, Refusal
 from auricle.errors import EncoderCrashError, EncoderLoadError, EncoderTimeoutError, OutputError
 from auricle.files import make_folder, write_failure
 
@@ -175,10 +174,12 @@ class ChildProcess:
         self._require_open()
         self._audio[bank].write(batch)
 
-    def ask(self, order: dict[str, Any], *, timeout_s: float, doing: str) -> dict[str, Any]:
+    def ask(
+        self, order: dict[str, Any], kind: type[Answer], *, timeout_s: float, doing: str
+    ) -> Answer:
         """Have the child do something; as `send`, then `receive`."""
         self.send(order, timeout_s=timeout_s, doing=doing)
-        return self.receive(timeout_s=timeout_s, doing=doing)
+        return self.receive(kind, timeout_s=timeout_s, doing=doing)
 
     def send(self, order: dict[str, Any], *, timeout_s: float, doing: str) -> None:
         """Give the child an order, which it takes up when it is done with the one before.
@@ -195,14 +196,15 @@ class ChildProcess:
         with self._judged(timeout_s, doing):
             self._channel.send(order, timeout_s=timeout_s)
 
-    def receive(self, *, timeout_s: float, doing: str) -> dict[str, Any]:
+    def receive(self, kind: type[Answer], *, timeout_s: float, doing: str) -> Answer:
         """Wait for the answer to the oldest order that has none.
 
         A child that is late, gone or talks nonsense is ended; one that only says that it could not
         do it lives on, for whoever asks it more.
 
         Args:
-            timeout_s: Limit for the answer.
+            kind: The answer that is due.
+            timeout_s: Limit for it.
             doing: What it does, for the error's sentence.
 
         Raises:
@@ -210,11 +212,11 @@ class ChildProcess:
         """
         self._require_open()
         with self._judged(timeout_s, doing):
-            answer = self._channel.receive(timeout_s=timeout_s, is_alive=self._is_alive)
+            answer = self._channel.receive(kind, timeout_s=timeout_s, is_alive=self._is_alive)
         self._answered = True
-        if answer.get("ok") is True:
-            return answer
-        raise refusal(answer, doing)
+        if isinstance(answer, Refusal):
+            raise refusal(answer, doing)
+        return answer
 
     @contextlib.contextmanager
     def _judged(self, timeout_s: float, doing: str) -> Iterator[None]:
@@ -228,9 +230,9 @@ class ChildProcess:
                 "is only slow, give it longer with --batch-timeout.",
                 self.log_tail(),
             ) from None
-        except ChannelNonsenseError as error:
+        except NonsenseError as error:
             self.close()
-            raise nonsense(clean(str(error))) from error
+            raise nonsense(clean(str(error), 400)) from error
         except ChannelClosedError:
             raise self._death(doing) from None
         except BaseException:  # Ctrl-C: the answer would come to the wrong order

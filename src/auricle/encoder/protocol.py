@@ -2,6 +2,10 @@
 
 `EncoderSpec` is an encoder that can be started, `load_order` the first order to its process: the
 one place that says how an encoder's code is imported, for a check, a run and a submission alike.
+
+Answers come from a process that runs a stranger's code. Each kind is a type with bounds, and
+`read_answer` makes one from bytes or says what is wrong with them: whatever gets past it has the
+fields, the kinds of values and the sizes that stand here, and no others.
 """
 
 from __future__ import annotations
@@ -10,7 +14,19 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import from_json
+
+from auricle.records.record import first_problem
 
 WRAPPERS = Path(__file__).resolve().parent / "wrappers"
 _SUBMISSION, _FETCHED = "AURICLE_SUBMISSION", "AURICLE_SUBMISSION_FETCHED"
@@ -112,3 +128,139 @@ def _package_of(path: Path) -> tuple[str | None, Path | None]:
         parts.insert(0, folder.name)
         folder = folder.parent
     return ".".join(parts), folder
+
+
+class NonsenseError(Exception):
+    """What came is not a message of this protocol; the text says what was seen."""
+
+
+Count = Annotated[int, Field(ge=0, le=1 << 60)]
+Side = Annotated[int, Field(ge=0, lt=1 << 40)]
+Words = Annotated[str, StringConstraints(max_length=2_000)]
+"""Text of a stranger for a sentence, through `failures.clean`."""
+_Quoted = Annotated[str, StringConstraints(max_length=24_000)]
+_Name = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\p{C}\p{Zl}\p{Zp}]+$")]
+_Place = Annotated[str, StringConstraints(max_length=4_096, pattern=r"^/[^\x00]*$")]
+_Version = Annotated[
+    str, StringConstraints(max_length=60, pattern=r"^[0-9]+\.[0-9]+[0-9A-Za-z.+-]*$")
+]
+_Sum = Annotated[str, StringConstraints(max_length=40, pattern=r"^[0-9a-z.+-]+$")]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    ok: Literal[True]
+
+
+class Loaded(_Answer):
+    """The encoder was imported and constructed."""
+
+    class_name: Words
+    output_dim: Annotated[int, Field(ge=-(1 << 60), le=1 << 60)] | None
+    """None where it is missing or no whole number."""
+    output_dim_seen: Words
+    baseline_bytes: Count | None
+    """Memory of the process before it."""
+    arguments_taken: Annotated[int, Field(ge=0, le=1_000)]
+    """Positional arguments of its ``forward``: audio alone, or with a mask."""
+    notes: Annotated[list[Words], Field(max_length=20)]
+    """What a wrapper of ours assumed or left out of a model's files."""
+
+
+class Description(BaseModel):
+    """An array that is said to lie in the features file."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    shape: Annotated[list[Side], Field(max_length=64)]
+    dtype: Annotated[str, StringConstraints(max_length=40, pattern=r"^[a-z0-9._]+$")]
+    bytes: Count
+
+
+class BadOutput(BaseModel):
+    """What the encoder returned was nothing that could be laid into the file."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    rule: Literal["output", "dtype"]
+    seen: Words
+
+
+class Batch(_Answer):
+    """A batch was encoded; its arrays lie in the features file, the mask behind the features."""
+
+    features: Description | None = None
+    mask: Description | None = None
+    bad_output: BadOutput | None = None
+    resident_bytes: Count | None
+    """The process's memory at its peak, as it says itself."""
+    device_bytes: Count | None
+    """Likewise of a CUDA device; None where it computes on none."""
+    training: bool
+    """Whether a part of the encoder is in training mode afterwards."""
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.features is None) == (self.bad_output is None):
+            raise ValueError("either features or a bad output")
+        return self
+
+
+class Report(_Answer):
+    """What the encoder's process opened and imported so far."""
+
+    files: Annotated[list[_Place], Field(max_length=100_000)]
+    packages: Annotated[dict[_Name, _Name], Field(max_length=20_000)]
+    python: _Version
+    num_parameters: Count
+
+
+class Sums(_Answer):
+    """Sums of the parameters and of the buffers."""
+
+    parameters: list[_Sum]
+    buffers: list[_Sum]
+
+
+class Refusal(BaseModel):
+    """What was ordered could not be done."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    ok: Literal[False]
+    stage: Literal["start", "torch", "device", "import", "construct", "forward", "sums", "report"]
+    kind: Literal["load", "memory", "crash"]
+    text: Words
+    traceback: _Quoted = ""
+
+
+Answer = TypeVar("Answer", bound=_Answer)
+
+
+def read_answer(data: bytes, kind: type[Answer]) -> Answer | Refusal:
+    """Make an answer from a stranger's bytes.
+
+    Args:
+        data: One message.
+        kind: The answer that is due.
+
+    Raises:
+        NonsenseError: They are no JSON object in UTF-8 with exactly the fields, the kinds of values
+            and the bounds of that answer or of a refusal.
+    """
+    try:
+        value = from_json(data, allow_inf_nan=False)
+    except ValueError as error:
+        raise NonsenseError(f"bytes that are not JSON ({data[:40]!r}...)") from error
+    if not isinstance(value, dict):
+        raise NonsenseError(f"a JSON {type(value).__name__} instead of an object")
+    refused = value.get("ok") is False
+    if not refused and value.get("ok") is not True:  # 1 is no flag, though it equals one
+        raise NonsenseError("an answer whose flag 'ok' is neither true nor false")
+    try:
+        return Refusal.model_validate(value) if refused else kind.model_validate(value)
+    except (ValidationError, RecursionError) as error:
+        name = "refusal" if refused else kind.__name__.lower()
+        problem = " ".join(first_problem(error).split())  # it may quote a stranger's lines
+        raise NonsenseError(f"a '{name}' answer that does not fit: {problem}") from error

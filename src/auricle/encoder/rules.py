@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auricle.encoder.contract import (
-    Description,
     RawBatch,
     WindowNames,
     check_dimensions,
@@ -25,10 +23,10 @@ from auricle.encoder.contract import (
     check_mask_values,
     copy_features,
     copy_mask,
-    describe,
     drop_masked,
 )
 from auricle.encoder.host import EncoderProcess
+from auricle.encoder.protocol import Batch, Description
 from auricle.errors import EncoderContractError
 
 # Each rule, and what is said where every answer kept it.
@@ -75,7 +73,7 @@ class Outcome:
             return None
         return [one.as_float32() for one in drop_masked(self.raw._replace(mask=None))]
 
-    def holds(self, rule: str, check: Callable[[], None]) -> bool:
+    def holds(self, rule: str, check: Callable[[], object]) -> bool:
         """Ask one rule; true when it is kept."""
         self.judged.add(rule)
         try:
@@ -86,19 +84,18 @@ class Outcome:
         return True
 
 
-def judge(answer: dict[str, Any], process: EncoderProcess, windows: WindowNames) -> Outcome:
+def judge(answer: Batch, process: EncoderProcess, windows: WindowNames) -> Outcome:
     """Ask every rule about an answer to `EncoderProcess.ask_batch`.
 
     Raises:
         EncoderContractError: The answer is not of the protocol at all.
     """
-    outcome = Outcome(windows, training=answer.get("training") is True)
-    bad = answer.get("bad_output")
-    rule = "dtype" if isinstance(bad, dict) and bad.get("rule") == "dtype" else "output"
-    if not outcome.holds(rule, lambda: check_form(answer, windows=windows)):
+    outcome = Outcome(windows, training=answer.training)
+    rule = answer.bad_output.rule if answer.bad_output else "output"
+    said = answer.features
+    if not outcome.holds(rule, lambda: check_form(answer, windows=windows)) or said is None:
         return outcome
     outcome.judged |= {"output", "dtype"}
-    said = describe(answer.get("features"))
     outcome.dtype = said.dtype
     if not (
         outcome.holds(
@@ -124,13 +121,13 @@ def judge(answer: dict[str, Any], process: EncoderProcess, windows: WindowNames)
 
 
 def _judge_mask(
-    outcome: Outcome, answer: dict[str, Any], process: EncoderProcess, features: Description
+    outcome: Outcome, answer: Batch, process: EncoderProcess, features: Description
 ) -> bool:
     windows = outcome.windows
-    if answer.get("mask") is None:
+    if answer.mask is None:
         outcome.judged |= {"mask_shape", "mask_values", "mask_meaning"}
         return True
-    said = describe(answer["mask"])
+    said = answer.mask
     if not outcome.holds(
         "mask_shape", lambda: check_mask_shape(said.shape, features.shape, windows=windows)
     ):

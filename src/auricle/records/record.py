@@ -45,12 +45,13 @@ class Record(BaseModel):
             return cls.model_validate(value)
         except (ValidationError, RecursionError) as error:
             raise DamagedFileError(
-                f"{place} is damaged: {_first_problem(error)}. auricle writes such a file whole, "
+                f"{place} is damaged: {first_problem(error)}. auricle writes such a file whole, "
                 "so something else changed it: bring a copy back, or remove what it belongs to."
             ) from error
 
 
-def _first_problem(error: ValidationError | RecursionError) -> str:
+def first_problem(error: ValidationError | RecursionError) -> str:
+    """What of a value does not fit its type: the field, what stands there, what was expected."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     first, *others = error.errors(include_url=False)
