@@ -158,8 +158,8 @@ def _measure(
             training.train(span)
         answerer = training.answerer()
         answering = Answering(encoding, answerer)
-        for name, (table, asked) in data.tests.items():
-            answering.answer(name, table, asked)
+        for name in data.tests:
+            answering.answer(name)
         with encoding.clock("score"):
             score_run(folder, models=job.options.caption_models())
         with encoding.clock("report"):

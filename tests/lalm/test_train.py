@@ -175,7 +175,7 @@ def test_eight_examples_are_learnt_by_heart(make_recipe, tokens, folder):
 def test_nan_stops_at_once_and_names_step_and_clips(make_recipe, tokens, folder):
     material = Material()
     recipe = make_recipe()
-    plan = trainer_of(recipe, tokens, folder)._source
+    plan = trainer_of(recipe, tokens, folder).source
     bad = plan.examples(7)[2].window
     material.broken = {bad}
     trainer = trainer_of(recipe, tokens, folder, material)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
 
-from auricle.data.clips import Window
-from auricle.features.batches import Batch
+from auricle.data.clips import AudioSource, Window
+from auricle.features.batches import Batch, BatchPlan
+from auricle.features.encode import Features
 from auricle.features.spans import Span
-from auricle.plan.amounts import Storage, encoded_batches
+from auricle.features.store import FeatureStore
+from auricle.plan.amounts import DryStore, DryWalk
 from auricle.plan.questions import Asked, steps_of
+from auricle.stages.walk import Walk
 
 
 def batch(name: str, seconds: int = 1) -> Batch:
@@ -18,13 +23,34 @@ def batch(name: str, seconds: int = 1) -> Batch:
 A, B, C = batch("a"), batch("b", 2), batch("c", 4)
 
 
+class Given(FeatureStore):
+    """A store of which it is known what it holds."""
+
+    def __init__(self, stored: Sequence[Batch], folder: Path) -> None:
+        super().__init__(folder, dtype="float32", dim=1)
+        self.stored = [one.hash for one in stored]
+
+    def has(self, batch: str) -> bool:
+        return batch in self.stored
+
+
 def count(
     spans: Sequence[Sequence[Batch]], *, stored: Sequence[Batch] = (), keeps: bool
 ) -> tuple[list[str], float, float]:
-    storage = Storage(10.0, lambda one: one in stored)
-    cut = [Span(number, number + 1, tuple(batches)) for number, batches in enumerate(spans)]
-    work = encoded_batches(cut, storage, keeps=keeps)
-    return [one.hash for one in work.encode], work.stored_s, work.most_bytes
+    """Go dry over given spans; with a budget where not everything is kept."""
+    store = Given(stored, Path("/nowhere"))
+    plan = BatchPlan(mode="padded", budget_s=1.0)
+    plan.batches = list({one.hash: one for span in spans for one in span}.values())
+    features = Features(plan, store, AudioSource([]), encoder=None, workers=1)  # type: ignore[arg-type]
+    job = SimpleNamespace(options=SimpleNamespace(disk_budget=None if keeps else 1e9))
+    data = SimpleNamespace(tests={})
+    walk = Walk(job, data, features, bytes_per_s=10.0)  # type: ignore[arg-type]
+    dry = DryWalk(walk, DryStore(store))
+    dry.training = lambda steps_done=0: iter(  # type: ignore[method-assign]
+        [Span(number, number + 1, tuple(batches)) for number, batches in enumerate(spans)]
+    )
+    work = dry.go()
+    return [one.hash for one in work.encode], work.stored_s, work.features_bytes
 
 
 def test_without_a_budget_a_batch_is_encoded_once_and_everything_is_kept() -> None:

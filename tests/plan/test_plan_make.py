@@ -12,11 +12,18 @@ import yaml
 from auricle import RunOptions, run
 from auricle.catalog.load import get_task
 from auricle.errors import ScoringError
-from auricle.plan.make import WORTH_STEPS, make_plan
+from auricle.plan.make import WORTH_STEPS
+from auricle.plan.make import make_plan as plan_of
 from auricle.runs.folder import RunFolder
 from commands import auricle
 from local_hub import LocalHub
 from making import audio_bytes, pitch_suite, tone, write_tar
+
+
+def make_plan(*arguments: Any, **options: Any) -> dict[str, Any]:
+    """A plan as it is stored."""
+    return plan_of(*arguments, **options).to_json()
+
 
 TINY = (
     *("train.batch_size=8", "train.warmup=2", "answer.max_new_tokens=4"),

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from auricle.plan.sampling import Cost, Limit, cost_of_one, pick
+from auricle.plan.sampling import Cost, Limit, Sampled, pick
 
 SIZES = [float(1 + number % 7 * (number % 3)) for number in range(200)]
 MANY = Limit(units=12, seconds=1e9)
+
+
+def cost_of_one(
+    sizes: list[float], measure: Callable[[int], Cost], limit: Limit
+) -> tuple[Cost | None, int]:
+    sampled = Sampled(sizes, measure, limit)
+    while not sampled.ended:
+        sampled.more()
+    return sampled.of_one, len(sampled.seen)
 
 
 def estimate(sizes: list[float], of: dict[int, float], limit: Limit = MANY) -> float:

@@ -7,56 +7,57 @@ from typing import Any
 
 from auricle.cli.tables import print_rows
 from auricle.progress import bytes_text, duration_text
+from auricle.records.plan import Plan, PlannedSide
 
 UNKNOWN = "unknown"
 
 
-def print_plan(plan: dict[str, Any]) -> None:
+def print_plan(plan: Plan) -> None:
     """Print tasks, amounts and stages; below them what is asked further, and the sum."""
-    plans = [plan, *plan["further"]]
+    plans = [plan, *plan.further]
     print_rows(
         ["task", "side", "clips", "hours", "shards", "on disk"],
-        [_task_row(record) for each in plans for record in each["tasks"]],
-        title=f"{plan['encoder']} on {plan['suite']}, {plan['device']}",
+        [_task_row(record) for each in plans for record in each.tasks],
+        title=f"{plan.encoder} on {plan.suite}, {plan.device}",
     )
     print_rows(["", "", ""], [list(row) for row in _amount_rows(plan)])
     print_rows(
         ["stage", "time (estimate)", "processor time (estimate)", "measured"],
         list(_stage_rows(plan)),
     )
-    if plan["further"]:
+    if plan.further:
         print_rows(
             ["asked further", "LALM", "test windows", "to encode", "encode", "train", "answer"],
-            [*map(_further_row, plan["further"]), ["with the run itself", "", *_sums(plans)]],
+            [*map(_further_row, plan.further), ["with the run itself", "", *_sums(plans)]],
         )
-    if plan["problem"]:
-        print(f"What a run will cost is unknown: {plan['problem']}")
-    if any((each["features_bytes"] or 0) > each["free_bytes"] for each in plans):
+    if plan.problem:
+        print(f"What a run will cost is unknown: {plan.problem}")
+    if any((each.features_bytes or 0) > each.free_bytes for each in plans):
         print("The features need more disk than is free: bound them with --disk-budget.")
-    if missing := sum(each["missing_shards"] for each in plans):
-        again = ", and again for each --eval," if plan["further"] else ""
+    if missing := sum(each.missing_shards for each in plans):
+        again = ", and again for each --eval," if plan.further else ""
         print(
-            f"{missing} shards are not on this machine; 'auricle data fetch {plan['suite']}' "
+            f"{missing} shards are not on this machine; 'auricle data fetch {plan.suite}' "
             f"(synthetic ones: 'auricle data make'){again} brings them. Give this command again "
             "then."
         )
 
 
-def _further_row(plan: dict[str, Any]) -> list[str]:
-    reused = plan["training"] == "reuse"
-    name = plan["suite"] if reused else f"{plan['evaluation']}: {plan['suite']}"
-    return [name, "the run's" if reused else f"{plan['steps']:,} steps of its own", *_sums([plan])]
+def _further_row(plan: Plan) -> list[str]:
+    reused = plan.training == "reuse"
+    name = plan.suite if reused else f"{plan.evaluation}: {plan.suite}"
+    return [name, "the run's" if reused else f"{plan.steps:,} steps of its own", *_sums([plan])]
 
 
-def _sums(plans: Sequence[dict[str, Any]]) -> list[str]:
+def _sums(plans: Sequence[Plan]) -> list[str]:
     """Windows of the tests, audio to encode and each stage's time, of all these plans together."""
     windows, hours = (
-        _sum(each[name] for each in plans) for name in ("test_windows", "encode_hours")
+        _sum(getattr(each, name) for each in plans) for name in ("test_windows", "encode_hours")
     )
-    trained = [each for each in plans if each["steps"]]
-    encode = _sum(each["stages_s"]["encode"] for each in plans)
-    train = _sum(each["stages_s"]["train"] for each in trained)
-    answer = _sum(each["stages_s"]["answer"] for each in plans)
+    trained = [each for each in plans if each.steps]
+    encode = _sum(each.stages_s["encode"] for each in plans)
+    train = _sum(each.stages_s["train"] for each in trained)
+    answer = _sum(each.stages_s["answer"] for each in plans)
     return [_count(windows), _hours(hours), _time(encode), _time(train), _time(answer)]
 
 
@@ -66,47 +67,47 @@ def _sum(values: Iterable[Any]) -> Any:
     return None if None in known else sum(known)
 
 
-def _task_row(record: dict[str, Any]) -> list[str]:
-    clips = UNKNOWN if record["clips"] is None else f"{record['clips']:,}"
-    if record["clips_from"] == "catalog":
+def _task_row(record: PlannedSide) -> list[str]:
+    clips = UNKNOWN if record.clips is None else f"{record.clips:,}"
+    if record.clips_from == "catalog":
         clips += " (catalog)"
-    hours = UNKNOWN if record["hours"] is None else f"{record['hours']:.2f}"
-    shards = f"{record['present']}/{record['shards']}"
-    return [record["task"], record["side"], clips, hours, shards, bytes_text(record["bytes"])]
+    hours = UNKNOWN if record.hours is None else f"{record.hours:.2f}"
+    shards = f"{record.present}/{record.shards}"
+    return [record.task, record.side, clips, hours, shards, bytes_text(record.bytes)]
 
 
-def _amount_rows(plan: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    yield "training", f"{plan['steps']:,} steps", f"{plan['draws']:,} draws"
-    yield "windows of all draws", _count(plan["train_windows"]), "distinct"
-    yield "windows of the tests", _count(plan["test_windows"]), "distinct"
-    yield "to encode", _hours(plan["encode_hours"]), "of audio"
-    yield "encoded by earlier runs", _hours(plan["stored_hours"]), "of audio"
-    missing = sum(each["missing_shards"] for each in [plan, *plan["further"]])
+def _amount_rows(plan: Plan) -> Iterator[tuple[str, str, str]]:
+    yield "training", f"{plan.steps:,} steps", f"{plan.draws:,} draws"
+    yield "windows of all draws", _count(plan.train_windows), "distinct"
+    yield "windows of the tests", _count(plan.test_windows), "distinct"
+    yield "to encode", _hours(plan.encode_hours), "of audio"
+    yield "encoded by earlier runs", _hours(plan.stored_hours), "of audio"
+    missing = sum(each.missing_shards for each in [plan, *plan.further])
     shards = f"{missing} shards" if missing else ""
-    source = f"{shards}, as the hub says" if plan["download_from"] else shards
-    yield "download", bytes_text(plan["download_bytes"]), source
-    yield "shards on disk", bytes_text(plan["shards_bytes"]), ""
-    budget = plan["disk_budget"]
+    source = f"{shards}, as the hub says" if plan.download_from else shards
+    yield "download", bytes_text(plan.download_bytes), source
+    yield "shards on disk", bytes_text(plan.shards_bytes), ""
+    budget = plan.disk_budget
     within = "all at once" if budget is None else f"of a budget of {bytes_text(budget)}"
-    yield "features on disk", bytes_text(plan["features_bytes"]), f"estimate, {within}"
-    yield "checkpoints on disk", bytes_text(plan["checkpoints_bytes"]), "in the run's folder"
-    yield "free in the data home", bytes_text(plan["free_bytes"]), ""
-    yield "spans of the training", _count(plan["spans"]), ""
-    memory = plan["memory"]
+    yield "features on disk", bytes_text(plan.features_bytes), f"estimate, {within}"
+    yield "checkpoints on disk", bytes_text(plan.checkpoints_bytes), "in the run's folder"
+    yield "free in the data home", bytes_text(plan.free_bytes), ""
+    yield "spans of the training", _count(plan.spans), ""
+    memory = plan.memory
     for name in ("encoder", "train", "answer"):
-        card = f"estimate, of {bytes_text(memory['card_bytes'])}"
-        yield f"GPU memory: {name}", bytes_text(memory[f"{name}_bytes"]), card
+        card = f"estimate, of {bytes_text(memory.card_bytes)}"
+        yield f"GPU memory: {name}", bytes_text(getattr(memory, f"{name}_bytes")), card
 
 
-def _stage_rows(plan: dict[str, Any]) -> Iterator[list[str]]:
-    measured = (plan["calibration"] or {}).get("measured", {})
+def _stage_rows(plan: Plan) -> Iterator[list[str]]:
+    measured = plan.calibration.measured if plan.calibration else {}
     units = {"encode": "batches", "train": "steps", "answer": "chunks of questions"}
-    for name, wall_s in plan["stages_s"].items():
+    for name, wall_s in plan.stages_s.items():
         done, of = measured.get(name, (None, None))
         shown = "" if done is None else f"{done} of {of:,} {units[name]}"
-        yield [name, _time(wall_s), _time(plan["stages_cpu_s"][name]), shown]
-    if plan["answer_at_most_s"] is not None:
-        longest = _time(plan["answer_at_most_s"]), _time(plan["answer_at_most_cpu_s"])
+        yield [name, _time(wall_s), _time(plan.stages_cpu_s[name]), shown]
+    if plan.answer_at_most_s is not None:
+        longest = _time(plan.answer_at_most_s), _time(plan.answer_at_most_cpu_s)
         yield ["answer, at most", *longest, "every answer as long as it may be"]
 
 

@@ -187,7 +187,7 @@ def plan_command(
     progress = make_progress(quiet=quiet or as_json)
     plan = make_plan(encoder, suite, options=options, progress=progress, calibration_s=time_limit)
     if as_json:
-        print_json(plan)
+        print_json(plan.to_json())
     else:
         from auricle.cli.plan_tables import print_plan
 

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 
 import torch
 
@@ -45,6 +46,12 @@ class Features:
         self._source = source
         self._encoder = encoder
         self._workers = max(1, workers)
+
+    def in_store(self, store: FeatureStore) -> Features:
+        """The same windows and batches with another place to keep them."""
+        other = copy(self)
+        other.store = store
+        return other
 
     def read(self, window: Window) -> torch.Tensor:
         """Features ``[T', D]`` of a planned and encoded window, in the store's dtype."""

@@ -7,7 +7,7 @@ by the plan give the same bytes whenever they are answered (law 4).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,6 +18,9 @@ from auricle.lalm.generic import GenericDecoder
 from auricle.lalm.greedy import Settings
 from auricle.lalm.model import LALM
 from auricle.lalm.tokens import Tokens
+
+_NOBODY = -1
+"""A token that no decoder says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +53,24 @@ class Answerer:
         self._generator = decoder if isinstance(decoder, GenericDecoder) else Generator(decoder)
 
     @torch.inference_mode()
-    def answer(self, questions: Sequence[Question]) -> list[str]:
+    def answer(self, questions: Sequence[Question], *, exactly: int | None = None) -> list[str]:
         """Answer one chunk.
 
         Args:
             questions: All of them are held in memory together.
+            exactly: Tokens of every answer, whatever is said; to measure how long they take.
 
         Returns:
             One text per question, in their order.
         """
         if not questions:
             return []
+        settings = self._settings
+        if exactly is not None:
+            settings = replace(settings, eos_id=_NOBODY, max_new_tokens=exactly)
         audio = [self._lalm.positions(question.features) for question in questions]
         prompts = [self._tokens.encode(question.prompt) for question in questions]
-        ids = self._generator.generate(audio, prompts, self._settings)
+        ids = self._generator.generate(audio, prompts, settings)
         return [self._tokens.decode(row) for row in ids]
 
 

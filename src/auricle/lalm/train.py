@@ -23,7 +23,7 @@ from torch import Tensor
 from auricle.catalog.recipe import Recipe
 from auricle.errors import TrainingError
 from auricle.files import write_text
-from auricle.lalm.batch import BatchSource, DrawLike
+from auricle.lalm.batch import Batch, BatchSource, DrawLike
 from auricle.lalm.checkpoint import KEPT, Checkpoint, load_newest, save_checkpoint, save_final
 from auricle.lalm.gradients import gradients_of
 from auricle.lalm.model import LALM
@@ -94,7 +94,7 @@ class Trainer:
         """
         self.lalm = lalm
         self.step = 0
-        self._source = BatchSource(draws=draws, read=read, tokens=tokens, recipe=recipe)
+        self.source = BatchSource(draws=draws, read=read, tokens=tokens, recipe=recipe)
         self._train = recipe.train
         self._dropout = recipe.lora is not None and recipe.lora.dropout > 0
         self._seed = seed
@@ -155,11 +155,8 @@ class Trainer:
         stop = min(stop, self.steps)
         every = checkpoint_interval(self.steps)
         on_cpu = self.lalm.device.type == "cpu"
-        for batch in self._source.batches(self.step, stop):
-            loss = self._gradients(batch, self._dropout_seed())
-            norm = self._optimiser.step(self.step)
-            self._unread.append((loss, norm, batch.names))
-            self.step += 1
+        for batch in self.source.batches(self.step, stop):
+            self._take(batch)
             due = self.step % every == 0 and self.step < self.steps
             if on_cpu or due or len(self._unread) >= _STEPS_BETWEEN_READS:
                 self._read(stage)
@@ -170,8 +167,24 @@ class Trainer:
         if self.step == self.steps and not self._saved:
             save_final(self._folder.checkpoints, self._checkpoint({}))
             self._write_losses()
-            self._gradients.release()
+            self.release()
             self._saved = True
+
+    def try_step(self, step: int) -> None:
+        """Take one step out of its turn, to its end: for measuring, on weights that are lost."""
+        self.step = step
+        self._take(self.source.batch(step))
+        self._read(None)
+
+    def release(self) -> None:
+        """Give back the memory that further steps would use."""
+        self._gradients.release()
+
+    def _take(self, batch: Batch) -> None:
+        loss = self._gradients(batch, self._dropout_seed())
+        norm = self._optimiser.step(self.step)
+        self._unread.append((loss, norm, batch.names))
+        self.step += 1
 
     def _dropout_seed(self) -> int | None:
         if not self._dropout:

@@ -1,150 +1,110 @@
-"""What a run consists of, counted from its opened data: no encoder pass, no training step."""
+"""What a run consists of, counted on its own walk: no encoder pass, no training step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from auricle.catalog.recipe import BLOCK
-from auricle.data.clips import ClipTable, Window
-from auricle.data.mixture import Mixture
-from auricle.features.batches import Batch, BatchPlan
-from auricle.features.spans import Span, cut_spans
-from auricle.job import Data, Job
-from auricle.stages.answering import answer_order
-
-_BLOCKS_LOOKED_AT = 40
+from auricle.data.clips import Window
+from auricle.features.batches import Batch
+from auricle.features.spans import Span
+from auricle.features.store import FeatureStore
+from auricle.stages.walk import Questions, Walk
 
 
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """What is known of features on disk."""
+class DryStore(FeatureStore):
+    """A store as the work will find it: nothing is written, and nothing removed."""
 
-    bytes_per_s: float
-    """Per second of audio, an estimate from the measured frame rate."""
-    has: Callable[[Batch], bool]
-    """Whether a batch is stored by an earlier run."""
+    def __init__(self, store: FeatureStore) -> None:
+        super().__init__(store.folder.parent, dtype=store.dtype, dim=store.dim)
+        self._store = store
+        self._changed: dict[str, bool] = {}
 
-    def bytes_of(self, batch: Batch) -> float:
-        """What a batch takes on disk."""
-        return batch.duration_s * self.bytes_per_s
+    def has(self, batch: str) -> bool:
+        """Whether the batch will be there."""
+        return self._changed[batch] if batch in self._changed else self._store.has(batch)
 
+    def add(self, batch: str) -> None:
+        """The batch will have been encoded."""
+        self._changed[batch] = True
 
-@dataclass(frozen=True, slots=True)
-class Amounts:
-    """What is encoded, and what lies on disk."""
-
-    train_windows: int
-    """Distinct windows of all draws."""
-    test_windows: int
-    spans: int
-    """Spans of the training."""
-    encode: tuple[Batch, ...]
-    """Every batch that is encoded; one that is dropped in between and needed again, again."""
-    first: tuple[Batch, ...]
-    """Those of the first span of the training."""
-    stored_s: float
-    """Seconds of audio whose features are there already."""
-    features_bytes: float
-    """Most bytes of features at a time."""
-
-
-def count_amounts(job: Job, data: Data, plan: BatchPlan, storage: Storage) -> Amounts:
-    """Go through the spans of a run as the run will.
-
-    Args:
-        job: What was asked for.
-        data: Its data.
-        plan: All its batches, planned.
-        storage: What features take, and which are there.
-
-    Raises:
-        OutputError: The disk budget is too small for one block of work.
-    """
-    seen: set[Window] = set()
-
-    def cut(units: Iterable[Iterable[Window]]) -> Iterator[Span]:
-        budget = job.options.disk_budget
-        return cut_spans(units, plan, cost=storage.bytes_of, budget=budget)
-
-    units = training_units(job, data.mixture) if data.mixture.parts else ()
-    training = list(cut(_counted(units, seen)))
-    spans, test_windows = list(training), 0
-    for table, asked in data.tests.values():
-        windows, chunks = answer_order(table, asked)
-        test_windows += len(set(windows.values()))
-        spans += cut([[windows[a.id] for a in chunk] for chunk in chunks])
-    work = encoded_batches(spans, storage, keeps=job.options.disk_budget is None)
-    begin = {batch.hash for span in training[:1] for batch in span.batches}
-    return Amounts(
-        train_windows=len(seen),
-        test_windows=test_windows,
-        spans=len(training),
-        encode=tuple(work.encode),
-        first=tuple(batch for batch in work.encode[: len(begin)] if batch.hash in begin),
-        stored_s=work.stored_s,
-        features_bytes=work.most_bytes,
-    )
+    def drop(self, batch: str) -> int:
+        """The batch will have been removed."""
+        self._changed[batch] = False
+        return 0
 
 
 @dataclass(slots=True)
-class Encoded:
-    """Which batches are encoded, span after span; see `Amounts`."""
+class Amounts:
+    """What is encoded, and what lies on disk."""
 
+    drawn: set[Window] = field(default_factory=set)
+    """Distinct windows of all draws."""
+    test_windows: int = 0
+    spans: int = 0
+    """Spans of the training."""
     encode: list[Batch] = field(default_factory=list)
+    """Every batch that is encoded; one that is dropped in between and needed again, again."""
+    first: int = 0
+    """How many of them the first span of the training needs."""
     stored_s: float = 0.0
-    most_bytes: float = 0.0
+    """Seconds of audio whose features are there already."""
+    features_bytes: float = 0.0
+    """Most bytes of features at a time."""
+    questions: list[Questions] = field(default_factory=list)
 
 
-def encoded_batches(spans: Iterable[Span], storage: Storage, *, keeps: bool) -> Encoded:
-    """Go through spans as the encode stage will.
+class DryWalk(Walk):
+    """A walk that encodes nothing and counts instead."""
 
-    Args:
-        spans: In the order of the work.
-        storage: What is there at the start.
-        keeps: False under a disk budget: each span drops what it does not need itself.
-    """
-    found = Encoded()
-    there: set[str] = set()
-    size = 0.0
-    for number, span in enumerate(spans):
-        fresh = [batch for batch in span.batches if batch.hash not in there]
+    def __init__(self, walk: Walk, store: DryStore) -> None:
+        """Prepare.
+
+        Args:
+            walk: As the work will go it, its batches planned.
+            store: What is there when the work begins; what it will leave there is added.
+        """
+        features = walk.features.in_store(store)
+        super().__init__(walk.job, walk.data, features, bytes_per_s=walk.bytes_per_s)
+        self.amounts = Amounts()
+        self._store = store
+        self._there: dict[str, float] = {}
+
+    def go(self) -> Amounts:
+        """Count everything.
+
+        Raises:
+            OutputError: The disk budget is too small for one block of work.
+        """
+        for span in self.training():
+            self._encode(span)
+            self.amounts.spans += 1
+            self.amounts.first = self.amounts.first or len(self.amounts.encode)
+        for name in self.data.tests:
+            questions = self.questions(name)
+            for span in self.answering(questions):
+                self._encode(span)
+            self.amounts.test_windows += len(set(questions.windows.values()))
+            self.amounts.questions.append(questions)
+        return self.amounts
+
+    def blocks(self, first: int) -> Iterator[list[Window]]:
+        """The blocks of draws; their windows are counted."""
+        for block in super().blocks(first):
+            self.amounts.drawn.update(block)
+            yield block
+
+    def _encode(self, span: Span) -> None:
+        fresh = self.enter(span)
+        missing = {batch.hash for batch in fresh}
+        if self.job.options.disk_budget is not None:
+            needed = {batch.hash for batch in span.batches}
+            self._there = {key: size for key, size in self._there.items() if key in needed}
+        for batch in span.batches:
+            if batch.hash not in missing and batch.hash not in self._there:
+                self.amounts.stored_s += batch.duration_s
+            self._there[batch.hash] = self.bytes_of(batch)
         for batch in fresh:
-            # The first span of a budget drops what an earlier run left and it does not need.
-            if (keeps or number == 0) and storage.has(batch):
-                found.stored_s += batch.duration_s
-            else:
-                found.encode.append(batch)
-        here = {batch.hash for batch in span.batches}
-        size = sum(map(storage.bytes_of, fresh if keeps else span.batches)) + size * keeps
-        there = there | here if keeps else here
-        found.most_bytes = max(found.most_bytes, size)
-    return found
-
-
-def training_units(job: Job, mixture: Mixture) -> Iterator[list[Window]]:
-    """The windows of each block of draws."""
-    for start in range(0, job.total_draws, BLOCK):
-        yield list(mixture.windows(start, min(start + BLOCK, job.total_draws)))
-
-
-def some_steps(job: Job) -> list[int]:
-    """Training steps whose lengths stand for all: whole blocks, evenly spread."""
-    size = job.recipe.train.batch_size
-    blocks = -(-job.total_draws // BLOCK)
-    count = min(blocks, _BLOCKS_LOOKED_AT)
-    chosen = sorted({int((number + 0.5) * blocks / count) for number in range(count)})
-    a_block = BLOCK // size
-    steps = [block * a_block + place for block in chosen for place in range(a_block)]
-    return [step for step in steps if step < job.recipe.train.steps]
-
-
-def hours_of(table: ClipTable, clips: Iterable[int]) -> float:
-    """Hours of audio of the readable ones of these clips."""
-    return sum(table.window(clip).duration_s for clip in clips if table.readable(clip)) / 3600
-
-
-def _counted(units: Iterable[list[Window]], seen: set[Window]) -> Iterator[list[Window]]:
-    for unit in units:
-        seen.update(unit)
-        yield unit
+            self._store.add(batch.hash)
+        self.amounts.encode += fresh
+        self.amounts.features_bytes = max(self.amounts.features_bytes, sum(self._there.values()))

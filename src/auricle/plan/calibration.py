@@ -1,132 +1,115 @@
-"""A calibration: what a few measured units of each stage say about all of them."""
+"""A calibration: what a run consists of, and what a few measured units say about all of it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-import torch
 
 from auricle.features.batches import Batch
 from auricle.features.encode import Features
-from auricle.job import Data, Job
-from auricle.lalm.model import LALM, build_lalm
 from auricle.lalm.pieces import parameters_of
 from auricle.lalm.tokens import Tokens
 from auricle.lalm.train import checkpoints_bytes
-from auricle.plan.amounts import Amounts, Storage
+from auricle.plan.amounts import DryStore, DryWalk
 from auricle.plan.memory import encoder_bytes, estimate_memory
 from auricle.plan.questions import list_questions
 from auricle.plan.sampling import Cost, Limit
-from auricle.plan.speed import Bench, Measured, Shapes, measure_encoding
-from auricle.stages.memory import memory_of
-from auricle.stages.process import LazyEncoder, open_store, stored_bytes_per_s
+from auricle.plan.speed import Bench, EncodingSpeed, Stage, training_steps
+from auricle.records.plan import Calibrated
+from auricle.runs.folder import RunFolder
+from auricle.stages.process import LazyEncoder
+from auricle.stages.walk import Walk
 
 _GPU_BUDGET_S = 1200.0
-_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 class Calibration:
-    """Measures a few units of each stage and says what all of them will cost."""
+    """Goes a job's walk dry, measures a few units of each stage and says what it all will cost."""
 
     def __init__(
         self,
-        job: Job,
-        data: Data,
+        walk: Walk,
         process: LazyEncoder,
         tokens: Tokens,
+        *,
+        there: DryStore,
+        folder: RunFolder,
     ) -> None:
-        self.job, self.data = job, data
-        self._process, self._tokens = process.get(), tokens
-        store, rate_hz = open_store(job, process), process.properties().frame_rate_hz
-        self._shapes = Shapes(rate_hz, store.dim, _DTYPES[store.dtype])
-        self._bytes_per_s = stored_bytes_per_s(store, process)
-        rate_hz /= job.recipe.features.concat
-        self.chunks = list_questions(job, data, tokens, rate_hz=rate_hz)
+        """Count everything; nothing is measured yet.
 
-    def storage(self, has: Callable[[Batch], bool]) -> Storage:
-        """What is known of features on disk."""
-        return Storage(self._bytes_per_s, has)
+        Args:
+            walk: As the work will go it, its batches planned.
+            process: The encoder.
+            tokens: The decoder's tokenizer.
+            there: What is stored when the work begins; what it leaves there is added.
+            folder: The training's, to which nothing is written.
 
-    def results(
-        self,
-        features: Features,
-        amounts: Amounts,
-        candidates: Sequence[Batch],
-        limits: Sequence[Limit],
+        Raises:
+            OutputError: The disk budget is too small for one block of work.
+        """
+        self._walk, self._process, self._tokens, self._folder = walk, process, tokens, folder
+        self._rate_hz = process.properties().frame_rate_hz
+        self.amounts = DryWalk(walk, there).go()
+        questions, recipe = self.amounts.questions, walk.job.recipe
+        self.chunks = list_questions(questions, tokens, recipe=recipe, rate_hz=self._rate_hz)
+
+    def measure(
+        self, features: Features, candidates: Sequence[Batch], limits: Sequence[Limit]
     ) -> dict[str, Any]:
         """The part of a plan that needs the data.
 
         Args:
             features: Encodes batches.
-            amounts: Everything that will be done.
             candidates: Batches that may be encoded now.
             limits: Of encoding, training and answering.
         """
         started = time.monotonic()
-        encode, largest_s = measure_encoding(
-            features,
-            self._process,
-            candidates=candidates,
-            total=amounts.encode,
-            limit=limits[0],
-        )
-        usage = encoder_bytes(self._process, largest_s, budget_s=_GPU_BUDGET_S)
+        job = self._walk.job
+        encoding = EncodingSpeed(features, self._process.get(), candidates)
+        stages = {"encode": encoding.stage(self.amounts.encode, limits[0])}
         bench = self._bench() if limits[1].units or limits[2].units else None
-        steps = training_steps(self.job)
-        train, answer = Measured(None, 0, steps), Measured(None, 0, len(self.chunks))
-        if bench is not None:
-            with memory_of(self.job.device, doing="measuring a few training steps and answers"):
-                train = bench.measure_training(limits[1]) if steps else train
-                answer = bench.measure_answering(self.chunks, limits[2])
-        memory = estimate_memory(bench, self.chunks, usage)
-        stages = {"encode": encode, "train": train, "answer": answer}
+        steps = training_steps(job)
+        stages["train"] = bench.training(limits[1]) if bench and steps else Stage.unknown(steps)
+        answer = bench.answering(self.chunks, limits[2]) if bench else None
+        stages["answer"] = answer or Stage.unknown(len(self.chunks))
+        for stage in stages.values():
+            stage.measure()
+        usage = encoder_bytes(self._process.get(), encoding.largest_s, budget_s=_GPU_BUDGET_S)
+        at_most = None if bench is None else bench.at_most
         return {
-            **_counted(amounts),
-            "checkpoints_bytes": None if bench is None else _checkpoints_bytes(bench.lalm, steps),
-            "memory": memory.to_json(),
-            "stages_s": {k: _wall_s(m.total) for k, m in stages.items()},
-            "stages_cpu_s": {k: _cpu_s(m.total) for k, m in stages.items()},
-            "answer_at_most_s": _wall_s(answer.at_most),
-            "answer_at_most_cpu_s": _cpu_s(answer.at_most),
-            "calibration": {
-                "seconds": round(time.monotonic() - started, 3),
-                "measured": {k: [m.units, m.of] for k, m in stages.items()},
-            },
+            **self._counted(),
+            "checkpoints_bytes": None if bench is None else _checkpoints_bytes(bench, steps),
+            "memory": estimate_memory(bench, self.chunks, usage),
+            "stages_s": {"fetch": None} | {k: _wall_s(one.total) for k, one in stages.items()},
+            "stages_cpu_s": {"fetch": None} | {k: _cpu_s(one.total) for k, one in stages.items()},
+            "answer_at_most_s": _wall_s(at_most),
+            "answer_at_most_cpu_s": _cpu_s(at_most),
+            "calibration": Calibrated(
+                seconds=round(time.monotonic() - started, 3),
+                measured={name: [one.units, one.of] for name, one in stages.items()},
+            ),
         }
 
     def _bench(self) -> Bench:
-        job = self.job
-        lalm = build_lalm(
-            job.recipe,
-            tokens=self._tokens,
-            feature_dim=self._shapes.dim,
-            seed=job.seed,
-            device=job.device,
-        )
-        return Bench(job, self.data, lalm, self._tokens, self._shapes)
+        walk = self._walk
+        return Bench(walk, self._tokens, frame_rate_hz=self._rate_hz, folder=self._folder)
+
+    def _counted(self) -> dict[str, Any]:
+        amounts = self.amounts
+        return {
+            "train_windows": len(amounts.drawn),
+            "test_windows": amounts.test_windows,
+            "spans": amounts.spans,
+            "encode_hours": sum(batch.duration_s for batch in amounts.encode) / 3600,
+            "stored_hours": amounts.stored_s / 3600,
+            "features_bytes": round(amounts.features_bytes),
+        }
 
 
-def training_steps(job: Job) -> int:
-    """Training steps: none of an evaluation that the run answers itself."""
-    return job.recipe.train.steps if "train" in job.sides else 0
-
-
-def _checkpoints_bytes(lalm: LALM, steps: int) -> int:
-    numbers = sum(piece.numel() for piece in parameters_of(lalm.pieces()))
+def _checkpoints_bytes(bench: Bench, steps: int) -> int:
+    numbers = sum(piece.numel() for piece in parameters_of(bench.lalm.pieces()))
     return checkpoints_bytes(numbers, steps=steps) if steps else 0
-
-
-def _counted(amounts: Amounts) -> dict[str, Any]:
-    return {
-        "train_windows": amounts.train_windows,
-        "test_windows": amounts.test_windows,
-        "spans": amounts.spans,
-        "encode_hours": sum(batch.duration_s for batch in amounts.encode) / 3600,
-        "stored_hours": amounts.stored_s / 3600,
-        "features_bytes": round(amounts.features_bytes),
-    }
 
 
 def _wall_s(cost: Cost | None) -> float | None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from auricle.encoder.checks import CARD_BYTES
 from auricle.encoder.host import EncoderProcess
@@ -13,52 +11,40 @@ from auricle.lalm.llama import LeanLlama
 from auricle.lalm.model import LALM
 from auricle.plan.questions import Asked
 from auricle.plan.speed import Bench
+from auricle.records.plan import PlannedMemory
 
 _FLOAT_BYTES = 4
 _TRAINED_BYTES = 12  # gradient and two moments of a number that trains
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """Bytes on a card; the three never need it at once."""
-
-    encoder: float | None
-    train: float | None
-    answer: float | None
-
-    def to_json(self) -> dict[str, Any]:
-        """As the plan holds it; whether it fits is no verdict of an estimate."""
-        known = [b for b in (self.encoder, self.train, self.answer) if b is not None]
-        return {
-            "card_bytes": CARD_BYTES,
-            "encoder_bytes": _whole(self.encoder),
-            "train_bytes": _whole(self.train),
-            "answer_bytes": _whole(self.answer),
-            "most_bytes": _whole(max(known, default=None)),
-            "estimate": True,
-            "fits": None,
-        }
 
 
 def estimate_memory(
     bench: Bench | None,
     chunks: Sequence[Asked],
     encoder: float | None,
-) -> Memory:
-    """What each stage needs.
+) -> PlannedMemory:
+    """What each stage needs; whether it fits is no verdict of an estimate.
 
     Args:
         bench: Has taken a training step, or None.
         chunks: All questions.
         encoder: From `encoder_bytes`.
     """
-    if bench is None or not bench.saved_per_position:
-        return Memory(encoder, None, None)
-    weights = sum(p.numel() * p.element_size() for p in bench.lalm.parameters())
-    trained = sum(p.numel() for p in bench.lalm.parameters() if p.requires_grad)
-    train = weights + trained * _TRAINED_BYTES + bench.saved_per_position * bench.longest_step
-    answer = weights + max((_chunk_bytes(bench, chunk) for chunk in chunks), default=0.0)
-    return Memory(encoder, train, answer)
+    train = answer = None
+    if bench is not None and bench.saved_per_position:
+        weights = sum(p.numel() * p.element_size() for p in bench.lalm.parameters())
+        trained = sum(p.numel() for p in bench.lalm.parameters() if p.requires_grad)
+        train = weights + trained * _TRAINED_BYTES + bench.saved_per_position * bench.longest_step
+        answer = weights + max((_chunk_bytes(bench, chunk) for chunk in chunks), default=0.0)
+    known = [bytes_ for bytes_ in (encoder, train, answer) if bytes_ is not None]
+    return PlannedMemory(
+        card_bytes=CARD_BYTES,
+        encoder_bytes=_whole(encoder),
+        train_bytes=_whole(train),
+        answer_bytes=_whole(answer),
+        most_bytes=_whole(max(known, default=None)),
+        estimate=True,
+        fits=None,
+    )
 
 
 def encoder_bytes(process: EncoderProcess, largest_s: float, *, budget_s: float) -> float | None:

@@ -7,13 +7,13 @@ so there every answer is taken to be as long as it may be.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from auricle.catalog.recipe import Recipe
 from auricle.data.tables import AskedClip
-from auricle.job import Data, Job
 from auricle.lalm.tokens import Tokens
-from auricle.stages.answering import answer_order
+from auricle.stages.walk import Questions
 
 _OF_A_STEP = 32
 """Positions that cost about what reading the decoder's weights for one more token does."""
@@ -31,31 +31,32 @@ class Asked:
     """Positions of audio and prompts together."""
 
 
-def list_questions(job: Job, data: Data, tokens: Tokens, *, rate_hz: float) -> list[Asked]:
+def list_questions(
+    questions: Iterable[Questions], tokens: Tokens, *, recipe: Recipe, rate_hz: float
+) -> list[Asked]:
     """All chunks of a run.
 
     Args:
-        job: What was asked for.
-        data: Its data.
+        questions: Of each task.
         tokens: The decoder's tokenizer.
-        rate_hz: Positions of audio per second.
+        recipe: Of the run.
+        rate_hz: Frames of audio per second.
     """
     found = []
-    for table, asked in data.tests.values():
-        windows, chunks = answer_order(table, asked)
-        for chunk in chunks:
-            durations_s = tuple(windows[a.id].duration_s for a in chunk)
-            positions = sum(max(1.0, duration * rate_hz) for duration in durations_s)
+    for task in questions:
+        for chunk in task.chunks:
+            durations_s = tuple(task.windows[a.id].duration_s for a in chunk)
+            positions = sum(max(1.0, s * rate_hz / recipe.features.concat) for s in durations_s)
             positions += sum(len(tokens.encode(a.prompt)) for a in chunk)
-            lengths = tuple(_length(job, a, tokens) for a in chunk)
+            lengths = tuple(_length(recipe, a, tokens) for a in chunk)
             prompts = tuple(a.prompt for a in chunk)
             found.append(Asked(durations_s, prompts, lengths, round(positions)))
     return found
 
 
-def _length(job: Job, clip: AskedClip, tokens: Tokens) -> int:
-    longest = job.recipe.answer.max_new_tokens
-    if job.recipe.train.steps <= job.recipe.train.warmup:
+def _length(recipe: Recipe, clip: AskedClip, tokens: Tokens) -> int:
+    longest = recipe.answer.max_new_tokens
+    if recipe.train.steps <= recipe.train.warmup:
         return longest
     texts = [len(tokens.encode(text)) + 1 for text in clip.references]
     return min(longest, round(sum(texts) / len(texts)))

@@ -61,30 +61,47 @@ def pick(sizes: Sequence[float], count: int) -> list[int]:
     return chosen
 
 
-def cost_of_one(
-    sizes: Sequence[float], measure: Callable[[int], Cost], limit: Limit
-) -> tuple[Cost | None, int]:
-    """Measure some units.
+class Sampled:
+    """A stage of the work whose units are measured one after another."""
 
-    Args:
-        sizes: Of all units.
-        measure: What the unit at a place costs.
-        limit: How many; the first three are measured however long they take.
+    def __init__(
+        self, sizes: Sequence[float], measure: Callable[[int], Cost], limit: Limit
+    ) -> None:
+        """Prepare; nothing is measured yet.
 
-    Returns:
-        Mean cost per size, None where nothing was measured, and how many units were.
-    """
-    seen: dict[int, Cost] = {}
-    total, picked = Cost(), 0
-    started = time.monotonic()
-    for place in pick(sizes, limit.units):
-        if place not in seen:
-            if len(seen) >= _LEAST and time.monotonic() - started > limit.seconds:
-                break
-            seen[place] = measure(place)
-        total += seen[place] * (1 / sizes[place])
-        picked += 1
-    return (total * (1 / picked) if picked else None), len(seen)
+        Args:
+            sizes: Of all units that may be measured.
+            measure: What the unit at a place costs.
+            limit: How many; the first three are measured however long they take.
+        """
+        self._sizes, self._measure, self._seconds = sizes, measure, limit.seconds
+        self._waiting = pick(sizes, limit.units)
+        self._total, self._picked, self._spent_s = Cost(), 0, 0.0
+        self.seen: dict[int, Cost] = {}
+        """What was measured, by place."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is to be measured."""
+        over = len(self.seen) >= _LEAST and self._spent_s > self._seconds
+        return self._picked == len(self._waiting) or (
+            over and self._waiting[self._picked] not in self.seen
+        )
+
+    def more(self) -> None:
+        """Measure one more unit."""
+        place = self._waiting[self._picked]
+        if place not in self.seen:
+            started = time.monotonic()
+            self.seen[place] = self._measure(place)
+            self._spent_s += time.monotonic() - started
+        self._total += self.seen[place] * (1 / self._sizes[place])
+        self._picked += 1
+
+    @property
+    def of_one(self) -> Cost | None:
+        """Mean cost per size; None where nothing was measured."""
+        return self._total * (1 / self._picked) if self._picked else None
 
 
 def _halved(number: int) -> float:

@@ -1,7 +1,7 @@
-"""How fast this machine is at each stage: real batches, steps and questions, a few of each.
+"""How fast this machine is at each stage: the run's own encoding, steps and answers, a few of each.
 
-Training is measured on features of noise in the shapes that the encoder's would have, with a LALM
-that is thrown away; answers on the same LALM, which has learnt nothing. Nothing of it is kept.
+Steps and answers are measured on features of noise in the shapes that the encoder's would have,
+with a LALM that has learnt nothing and is thrown away.
 """
 
 from __future__ import annotations
@@ -10,59 +10,70 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
+from auricle.catalog.recipe import BLOCK
 from auricle.data.clips import Window
 from auricle.encoder.host import EncoderProcess
 from auricle.features.batches import Batch
 from auricle.features.encode import Features
 from auricle.job import Data, Job
-from auricle.lalm.batch import BatchSource
-from auricle.lalm.decode import Generator
-from auricle.lalm.generic import GenericDecoder
-from auricle.lalm.gradients import gradients_of
-from auricle.lalm.greedy import Settings
-from auricle.lalm.model import LALM
-from auricle.lalm.optimiser import Optimiser
+from auricle.lalm.answer import Answerer, Question
 from auricle.lalm.tokens import Tokens
-from auricle.plan.amounts import some_steps
 from auricle.plan.questions import Asked, steps_of, weight_of
-from auricle.plan.sampling import Cost, Limit, cost_of_one
+from auricle.plan.sampling import Cost, Limit, Sampled
 from auricle.progress import SilentProgress
+from auricle.runs.folder import RunFolder
+from auricle.stages.memory import memory_of
+from auricle.stages.training import new_trainer
+from auricle.stages.walk import Walk
 
-_NOBODY = -1  # a token that no decoder says, so that no answer ends early
 _STEPS_OF_AN_ANSWER = 6
 _STEPS_ON_A_GPU = 30  # they take so little there that the first token's time would hide them
 _POSITIONS_AT_ONCE = 8_000  # of a chunk, on a CPU: the rest costs the same again
+_BLOCKS_LOOKED_AT = 40
+_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What a stage is expected to cost; None where nothing of it was measured."""
+@dataclass(slots=True)
+class Stage:
+    """A stage: how some of its units are measured, and what all of them amount to."""
 
-    total: Cost | None
-    units: int
-    """How many units of it were measured."""
     of: int
-    """How many there are."""
-    at_most: Cost | None = None
-    """What it can cost if all answers are as long as they may be."""
+    """How many units there are."""
+    sampled: Sampled
+    whole: float | None = None
+    """Size of all units together; None = it cannot be measured."""
+    fixed: Cost = field(default_factory=Cost)
+    """What it takes beside its units."""
 
+    @classmethod
+    def unknown(cls, of: int) -> Stage:
+        """One of which nothing is measured."""
+        return cls(of, Sampled((), lambda _: Cost(), Limit(0, 0.0)))
 
-@dataclass(frozen=True, slots=True)
-class Shapes:
-    """What features look like, known without having them."""
+    @property
+    def units(self) -> int:
+        """How many were measured."""
+        return len(self.sampled.seen)
 
-    frame_rate_hz: float
-    dim: int
-    dtype: torch.dtype
+    @property
+    def total(self) -> Cost | None:
+        """What it is expected to take; None where nothing of it was measured."""
+        if self.whole == 0:
+            return Cost()
+        one = self.sampled.of_one
+        if one is None or self.whole is None:
+            return None
+        return _all_cores(one * self.whole + self.fixed)
 
-    def frames(self, duration_s: float) -> int:
-        """Frames of a window."""
-        return max(1, round(duration_s * self.frame_rate_hz))
+    def measure(self) -> None:
+        """Measure all that is to be measured."""
+        while not self.sampled.ended:
+            self.sampled.more()
 
 
 class Watch:
@@ -83,46 +94,216 @@ class Watch:
         return (self._process.cpu_s() if self._process else 0.0) + time.process_time()
 
 
-def measure_encoding(
-    features: Features,
-    process: EncoderProcess,
-    *,
-    candidates: Sequence[Batch],
-    total: Sequence[Batch],
-    limit: Limit,
-) -> tuple[Measured, float]:
-    """Encode a few batches, decoding and storing included.
+class EncodingSpeed:
+    """Encodes a few batches, decoding and storing included."""
 
-    Args:
-        features: Encodes and stores them.
-        process: The encoder.
-        candidates: Batches that may be encoded now.
-        total: All that will be.
-        limit: How many.
+    def __init__(
+        self, features: Features, process: EncoderProcess, candidates: Sequence[Batch]
+    ) -> None:
+        """Prepare.
 
-    Returns:
-        The cost, and the padded seconds of the largest batch that was measured.
-    """
-    largest_s = 0.0
-    if not total:
-        return Measured(Cost(), 0, 0), largest_s
+        Args:
+            features: Encodes and stores them.
+            process: The encoder.
+            candidates: Batches that may be encoded now.
+        """
+        self._features, self._process, self._candidates = features, process, candidates
+        self.largest_s = 0.0
+        """Padded seconds of the largest batch that was measured."""
 
-    def one(place: int) -> Cost:
-        nonlocal largest_s
-        largest_s = max(largest_s, padded_s(candidates[place]))
-        watch = Watch(process)
+    def stage(self, total: Sequence[Batch], limit: Limit) -> Stage:
+        """The stage, of which these are all batches."""
+        sampled = Sampled([*map(padded_s, self._candidates)], self._measure, limit)
+        return Stage(len(total), sampled, sum(map(padded_s, total)))
+
+    def _measure(self, place: int) -> Cost:
+        batch = self._candidates[place]
+        self.largest_s = max(self.largest_s, padded_s(batch))
+        watch = Watch(self._process)
         with watch.running():
-            features.ensure([candidates[place]], name="calibrate", progress=SilentProgress())
+            self._features.ensure([batch], name="calibrate", progress=SilentProgress())
         return watch.cost
-
-    mean, units = cost_of_one([padded_s(batch) for batch in candidates], one, limit)
-    whole = None if mean is None else _all_cores(mean * sum(map(padded_s, total)))
-    return Measured(whole, units, len(total)), largest_s
 
 
 def padded_s(batch: Batch) -> float:
     """Seconds of audio that the encoder is given for a batch, padding included."""
     return len(batch.windows) * max(window.duration_s for window in batch.windows)
+
+
+class Bench:
+    """A LALM to measure on."""
+
+    def __init__(
+        self, walk: Walk, tokens: Tokens, *, frame_rate_hz: float, folder: RunFolder
+    ) -> None:
+        """Build it.
+
+        Args:
+            walk: Of the job.
+            tokens: The decoder's tokenizer.
+            frame_rate_hz: Of the encoder.
+            folder: Nothing is written to it.
+        """
+        job, data, store = walk.job, walk.data, walk.features.store
+        self.job, self._rate_hz = job, frame_rate_hz
+        noise = torch.randn(self._frames(_longest_s(job, data)), store.dim)
+        self._noise = noise.to(_DTYPES[store.dtype])
+        self.trainer = new_trainer(
+            job, data, tokens, feature_dim=store.dim, read=self._read, folder=folder
+        )
+        self.lalm = self.trainer.lalm
+        self._tokens = tokens
+        self._answerer: Answerer | None = None
+        self._most: Sequence[Asked] = ()
+        self._at_most: dict[int, Cost] = {}
+        self.saved_per_position = 0.0
+        self.longest_step = 0
+
+    def _frames(self, duration_s: float) -> int:
+        return max(1, round(duration_s * self._rate_hz))
+
+    def _read(self, window: Window) -> Tensor:
+        return self._noise[: self._frames(window.duration_s)]
+
+    def positions(self, duration_s: float) -> int:
+        """Positions of the decoder that a window takes."""
+        return -(-self._frames(duration_s) // self.job.recipe.features.concat)
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self.lalm.device.type == "cuda"
+
+    def training(self, limit: Limit) -> Stage:
+        """Training steps, each with the batch that it will have."""
+        train = self.job.recipe.train
+        steps, preparing = some_steps(self.job), Watch()
+        with preparing.running():  # labels read, tokens made: a block's share of it to each step
+            sizes = [self._sizes(step)[0] for step in steps]
+        self.longest_step = max(sizes)
+        share = train.steps / len(steps)
+        sampled = Sampled(sizes, lambda place: self._step(steps[place]), limit)
+        return Stage(train.steps, sampled, sum(sizes) * share, preparing.cost * share)
+
+    def _sizes(self, step: int) -> tuple[int, int]:
+        """Positions and labels of a step, which its cost nearly follows; its positions alone."""
+        examples = self.trainer.source.examples(step)
+        positions = sum(len(e.prompt) + len(e.target) - 1 for e in examples)
+        positions += sum(self.positions(e.duration_s) for e in examples)
+        return positions + sum(len(e.target) + 1 for e in examples), positions
+
+    def _step(self, step: int) -> Cost:
+        positions = self._sizes(step)[1]
+        if not self.saved_per_position or self._on_gpu:
+            self._try(step, positions)  # sets things up, or captures its shape, as a run does once
+        watch = Watch()
+        with watch.running():
+            self._try(step, positions)
+        return watch.cost
+
+    def _try(self, step: int, positions: int) -> None:
+        with (
+            memory_of(self.job.device, doing="measuring a few training steps"),
+            _device_memory(self.lalm.device) if self._on_gpu else _saved_memory() as memory,
+        ):
+            self.trainer.try_step(step)
+        self.saved_per_position = max(self.saved_per_position, memory.used_bytes / positions)
+
+    def answering(self, chunks: Sequence[Asked], limit: Limit) -> Stage:
+        """Chunks of questions: some questions of each, answered for a few tokens."""
+        longest = self.job.recipe.answer.max_new_tokens
+        self._most = [replace(one, lengths=(longest,) * len(one.lengths)) for one in chunks]
+
+        def measure(place: int) -> Cost:
+            with memory_of(self.job.device, doing="measuring a few answers"):
+                if self._answerer is None:
+                    self._answerer = Answerer(self.lalm, self._tokens, recipe=self.job.recipe)
+                    self._speed(chunks[-1])  # the first one also sets things up
+                speed = self._speed(chunks[place])
+            self._at_most[place] = speed.cost(self._most[place])
+            return speed.cost(chunks[place])
+
+        sizes = [*map(weight_of, chunks)]
+        return Stage(len(chunks), Sampled(sizes, measure, limit), sum(sizes))
+
+    @property
+    def at_most(self) -> Cost | None:
+        """What all answers cost if each is as long as it may be; None where none was measured."""
+        if not self._at_most:
+            return None
+        sizes = [*map(weight_of, self._most)]
+        share = sum(sizes) / sum(sizes[place] for place in self._at_most)
+        return _all_cores(sum(self._at_most.values(), Cost()) * share)
+
+    def _speed(self, chunk: Asked) -> _Speed:
+        """Time the prefill of a chunk, and its further tokens for many and for few rows."""
+        rows = len(chunk.lengths)
+        if not self._on_gpu:
+            rows = max(1, min(rows, _POSITIONS_AT_ONCE * rows // chunk.positions))
+        few = max(1, rows // 4)
+        if self._on_gpu:  # captures the steps, as a run does once
+            for count in (rows, few):
+                self._time(chunk, count)
+        prefill, many_s = self._time(chunk, rows)
+        few_s = self._time(chunk, few)[1] if few < rows else many_s
+        return _Speed(prefill * (len(chunk.lengths) / rows), (few, few_s), (rows, many_s))
+
+    def _time(self, chunk: Asked, rows: int) -> tuple[Cost, Cost]:
+        """Cost of the first token of some rows, spread over the chunk, and of a further one."""
+        assert self._answerer is not None
+        places = [number * len(chunk.lengths) // rows for number in range(rows)]
+        questions = [
+            Question(self._noise[: self._frames(chunk.durations_s[p])], chunk.prompts[p])
+            for p in places
+        ]
+        costs = []
+        more = _STEPS_ON_A_GPU if self._on_gpu else _STEPS_OF_AN_ANSWER
+        more = max(1, min(more, self.job.recipe.answer.max_new_tokens - 1))
+        for count in (1, 1 + more):
+            watch = Watch()
+            with watch.running():
+                self._answerer.answer(questions, exactly=count)
+            costs.append(watch.cost)
+        first, both = costs
+        return first, Cost(
+            max(0.0, both.cpu_s - first.cpu_s) / more, max(0.0, both.wall_s - first.wall_s) / more
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Speed:
+    """What a chunk's prefill costs, and a further token for few and for many rows."""
+
+    prefill: Cost
+    few: tuple[int, Cost]
+    many: tuple[int, Cost]
+
+    def cost(self, chunk: Asked) -> Cost:
+        """What answers of these lengths cost."""
+        return sum((self._step(rows) for rows in steps_of(chunk)), self.prefill)
+
+    def _step(self, rows: int) -> Cost:
+        (few, low), (many, high) = self.few, self.many
+        if many == few:
+            return high
+        share = (rows - few) / (many - few)
+        cpu_s = low.cpu_s + share * (high.cpu_s - low.cpu_s)
+        wall_s = low.wall_s + share * (high.wall_s - low.wall_s)
+        return Cost(max(0.0, cpu_s), max(0.0, wall_s))
+
+
+def training_steps(job: Job) -> int:
+    """Training steps: none of an evaluation that the run answers itself."""
+    return job.recipe.train.steps if "train" in job.sides else 0
+
+
+def some_steps(job: Job) -> list[int]:
+    """Training steps whose lengths stand for all: whole blocks, evenly spread."""
+    blocks = -(-job.total_draws // BLOCK)
+    count = min(blocks, _BLOCKS_LOOKED_AT)
+    chosen = sorted({int((number + 0.5) * blocks / count) for number in range(count)})
+    a_block = BLOCK // job.recipe.train.batch_size
+    steps = [block * a_block + place for block in chosen for place in range(a_block)]
+    return [step for step in steps if step < job.recipe.train.steps]
 
 
 @dataclass(slots=True)
@@ -156,166 +337,6 @@ def _device_memory(device: torch.device) -> Iterator[_Memory]:
     torch.cuda.reset_peak_memory_stats(device)
     yield memory
     memory.used_bytes = 2 * (torch.cuda.max_memory_allocated(device) - before)
-
-
-class Bench:
-    """A LALM to measure on."""
-
-    def __init__(self, job: Job, data: Data, lalm: LALM, tokens: Tokens, shapes: Shapes) -> None:
-        self.job, self.lalm, self.tokens, self.shapes = job, lalm, tokens, shapes
-        self._noise = torch.randn(
-            shapes.frames(_longest_s(job, data)), shapes.dim, dtype=torch.float32
-        ).to(shapes.dtype)
-        self._source = BatchSource(
-            draws=data.mixture.draws, read=self._read, tokens=tokens, recipe=job.recipe
-        )
-        self._gradients = gradients_of(lalm)
-        self.saved_per_position = 0.0
-        self.longest_step = 0
-
-    def _read(self, window: Window) -> Tensor:
-        return self._noise[: self.shapes.frames(window.duration_s)]
-
-    def positions(self, duration_s: float) -> int:
-        """Positions of the decoder that a window takes."""
-        return -(-self.shapes.frames(duration_s) // self.job.recipe.features.concat)
-
-    def measure_training(self, limit: Limit) -> Measured:
-        """Take a few training steps, each with the batch that it will have."""
-        recipe = self.job.recipe
-        steps, preparing = some_steps(self.job), Watch()
-        with preparing.running():  # labels read, tokens made: a block's share of it to each step
-            sizes = [self._step_size(step) for step in steps]
-        optimiser = Optimiser(self.lalm.pieces(), train=recipe.train)
-
-        def one(place: int) -> Cost:
-            self._source.examples(steps[place])
-            if self._on_gpu:
-                self._step(steps[place], optimiser)  # captures its shape, as a run does once
-            watch = Watch()
-            with watch.running():
-                self._step(steps[place], optimiser)
-            return watch.cost
-
-        if limit.units and steps:
-            one(len(steps) // 2)  # the first step also sets things up
-        mean, units = cost_of_one(sizes, one, limit)
-        self._gradients.release()
-        if mean is None:
-            return Measured(None, 0, recipe.train.steps)
-        share = recipe.train.steps / len(steps)
-        total = (mean * sum(sizes) + preparing.cost) * share
-        return Measured(_all_cores(total), units, recipe.train.steps)
-
-    def _step_size(self, step: int) -> int:
-        """Positions and labels of a step: what its cost nearly follows."""
-        examples = self._source.examples(step)
-        tokens = sum(len(e.prompt) + 2 * len(e.target) for e in examples)
-        size = tokens + sum(self.positions(e.duration_s) for e in examples)
-        self.longest_step = max(self.longest_step, size)
-        return size
-
-    def _step(self, step: int, optimiser: Optimiser) -> None:
-        batch = self._source.batch(step)
-        with _device_memory(self.lalm.device) if self._on_gpu else _saved_memory() as memory:
-            loss = self._gradients(batch, step)
-        optimiser.step(step)
-        float(loss)  # a GPU is waited for
-        used = memory.used_bytes / len(batch.positions)
-        self.saved_per_position = max(self.saved_per_position, used)
-
-    @property
-    def _on_gpu(self) -> bool:
-        return self.lalm.device.type == "cuda"
-
-    def measure_answering(self, chunks: Sequence[Asked], limit: Limit) -> Measured:
-        """Answer some of a few chunks' questions, for a few tokens."""
-        if not chunks:
-            return Measured(Cost(), 0, 0)
-        decoder = self.lalm.decoder
-        engine = decoder if isinstance(decoder, GenericDecoder) else Generator(decoder)
-        most = [replace(chunk, lengths=(self._longest,) * len(chunk.lengths)) for chunk in chunks]
-        at_most: dict[int, Cost] = {}
-
-        def one(place: int) -> Cost:
-            speed = self._speed(chunks[place], engine)
-            at_most[place] = speed.cost(most[place])
-            return speed.cost(chunks[place])
-
-        sizes = [weight_of(chunk) for chunk in chunks]
-        if limit.units:
-            self._speed(chunks[-1], engine)  # the first one also sets things up
-        mean, units = cost_of_one(sizes, one, limit)
-        if mean is None:
-            return Measured(None, 0, len(chunks))
-        measured = sum(weight_of(most[place]) for place in at_most)
-        share = sum(map(weight_of, most)) / measured
-        bound = sum(at_most.values(), Cost()) * share
-        return Measured(_all_cores(mean * sum(sizes)), units, len(chunks), _all_cores(bound))
-
-    @property
-    def _longest(self) -> int:
-        return self.job.recipe.answer.max_new_tokens
-
-    @torch.inference_mode()
-    def _speed(self, chunk: Asked, engine: Generator | GenericDecoder) -> _Speed:
-        """Time the prefill of a chunk, and its further tokens for many and for few rows."""
-        rows = len(chunk.lengths)
-        if self.lalm.device.type == "cpu":
-            rows = max(1, min(rows, _POSITIONS_AT_ONCE * rows // chunk.positions))
-        few = max(1, rows // 4)
-        if self._on_gpu:  # captures the steps, as a run does once
-            for count in (rows, few):
-                self._time(chunk, count, engine)
-        prefill, many_s = self._time(chunk, rows, engine)
-        few_s = self._time(chunk, few, engine)[1] if few < rows else many_s
-        return _Speed(prefill * (len(chunk.lengths) / rows), (few, few_s), (rows, many_s))
-
-    def _time(
-        self, chunk: Asked, rows: int, engine: Generator | GenericDecoder
-    ) -> tuple[Cost, Cost]:
-        """Cost of the first token of some rows, spread over the chunk, and of a further one."""
-        places = [number * len(chunk.lengths) // rows for number in range(rows)]
-        costs = []
-        more = _STEPS_ON_A_GPU if self._on_gpu else _STEPS_OF_AN_ANSWER
-        more = max(1, min(more, self._longest - 1))
-        for count in (1, 1 + more):
-            settings = Settings(_NOBODY, count, self.job.recipe.answer.repetition_penalty)
-            watch = Watch()
-            with watch.running():
-                audio = [
-                    self.lalm.positions(self._noise[: self.shapes.frames(chunk.durations_s[p])])
-                    for p in places
-                ]
-                prompts = [self.tokens.encode(chunk.prompts[p]) for p in places]
-                engine.generate(audio, prompts, settings)
-            costs.append(watch.cost)
-        first, both = costs
-        return first, Cost(
-            max(0.0, both.cpu_s - first.cpu_s) / more, max(0.0, both.wall_s - first.wall_s) / more
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Speed:
-    """What a chunk's prefill costs, and a further token for few and for many rows."""
-
-    prefill: Cost
-    few: tuple[int, Cost]
-    many: tuple[int, Cost]
-
-    def cost(self, chunk: Asked) -> Cost:
-        """What answers of these lengths cost."""
-        return sum((self._step(rows) for rows in steps_of(chunk)), self.prefill)
-
-    def _step(self, rows: int) -> Cost:
-        (few, low), (many, high) = self.few, self.many
-        if many == few:
-            return high
-        share = (rows - few) / (many - few)
-        cpu_s = low.cpu_s + share * (high.cpu_s - low.cpu_s)
-        wall_s = low.wall_s + share * (high.wall_s - low.wall_s)
-        return Cost(max(0.0, cpu_s), max(0.0, wall_s))
 
 
 def _longest_s(job: Job, data: Data) -> float:

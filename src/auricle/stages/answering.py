@@ -4,31 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from auricle.data.clips import ClipTable, Window
+from auricle.data.clips import Window
 from auricle.data.tables import AskedClip
 from auricle.lalm.answer import Answerer, Question
 from auricle.runs.manifest import record_failure
 from auricle.runs.predictions import Prediction, finished_chunks, join_chunks, write_chunk
 from auricle.stages.encoding import Encoding
 from auricle.stages.memory import memory_of
-
-CHUNK = 64
-"""Test clips that are answered together; part of what makes a prediction, so never a setting."""
-
-
-def answer_order(
-    table: ClipTable, asked: Sequence[AskedClip]
-) -> tuple[dict[str, Window], list[list[AskedClip]]]:
-    """The windows of a task's readable test clips by id, and its chunks, longest clips first.
-
-    Clips of one length are in content's order, as they are encoded, so a chunk needs few batches
-    and says nothing of the table that the clips came from.
-    """
-    windows = {a.id: table.window(a.clip) for a in asked if table.readable(a.clip)}
-    ordered = sorted(
-        (a for a in asked if a.id in windows), key=lambda a: windows[a.id].length_order
-    )
-    return windows, [ordered[j : j + CHUNK] for j in range(0, len(ordered), CHUNK)]
 
 
 class Answering:
@@ -37,18 +19,20 @@ class Answering:
     def __init__(self, encoding: Encoding, answerer: Answerer) -> None:
         self._encoding, self._answerer = encoding, answerer
 
-    def answer(self, name: str, table: ClipTable, asked: Sequence[AskedClip]) -> None:
+    def answer(self, name: str) -> None:
         """Answer a task's test clips; what cannot be decoded is counted and shown."""
         encoding, folder = self._encoding, self._encoding.folder
         if folder.predictions(name).exists():
             return
-        windows, chunks = answer_order(table, asked)
+        table, asked = encoding.walk.data.tests[name]
+        questions = encoding.walk.questions(name)
+        windows, chunks = questions.windows, questions.chunks
         done = finished_chunks(folder, name)
         bad: set[Window] = set()
         with encoding.progress.stage(
             f"answer {name}", len(chunks), "chunks", done=len(done)
         ) as stage:
-            for span in encoding.cut([[windows[a.id] for a in chunk] for chunk in chunks]):
+            for span in encoding.walk.answering(questions):
                 bad |= encoding.encode(span, name=f"encode {name}")
                 for number in range(span.first, span.stop):
                     if number not in done:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from auricle.data.clips import AudioSource, Window
+from auricle.data.clips import Window
 from auricle.data.places import shown
-from auricle.data.tables import DAMAGED, SILENCED, asked_windows, flaw_texts
+from auricle.data.tables import DAMAGED, SILENCED, flaw_texts
 from auricle.features.batches import Batch, BatchPlan
 from auricle.features.encode import Features
 from auricle.features.probes import check_probes
-from auricle.features.spans import Span, cut_spans
+from auricle.features.spans import Span
 from auricle.job import Data, Job
 from auricle.progress import Progress
 from auricle.records.manifest import Batches
@@ -26,6 +26,7 @@ from auricle.runs.manifest import (
 )
 from auricle.stages.manifest import describe_run
 from auricle.stages.process import LazyEncoder, open_store, stored_bytes_per_s
+from auricle.stages.walk import Walk
 
 _REMARKS = {"shorter": DAMAGED, "silenced": SILENCED}
 
@@ -36,22 +37,22 @@ class Encoding:
     def __init__(
         self,
         job: Job,
+        data: Data,
         folder: RunFolder,
         process: LazyEncoder,
         progress: Progress,
         *,
         batches: Batches,
-        source: AudioSource,
     ) -> None:
         """Prepare; nothing is planned yet.
 
         Args:
             job: What was asked for.
+            data: What was opened for it.
             folder: Where times and notes are kept.
             process: The encoder.
             progress: Shows the work.
             batches: How windows share batches, as the manifest keeps it.
-            source: Where the windows' audio is.
         """
         self.job, self.folder, self.progress = job, folder, progress
         self._process = process
@@ -60,14 +61,15 @@ class Encoding:
         self.features = Features(
             BatchPlan(mode=batches.mode, budget_s=batches.budget_s),
             store,
-            source,
+            data.source,
             encoder=process.get,
             workers=job.workers,
         )
         for batch, parts in batches.splits.items():
             if store.parts(batch) is None:
                 store.write_parts(batch, parts)
-        self._bytes_per_s = stored_bytes_per_s(store, process)
+        bytes_per_s = stored_bytes_per_s(store, process)
+        self.walk = Walk(job, data, self.features, bytes_per_s=bytes_per_s)
         self._remarked: dict[str, set[str]] = {word: set() for word in _REMARKS}
 
     @contextmanager
@@ -89,15 +91,6 @@ class Encoding:
         """Processor seconds of this process and the encoder's."""
         return self._process.cpu_s() + time.process_time()
 
-    def cut(self, units: Iterable[Iterable[Window]]) -> Iterator[Span]:
-        """Cut units of work (blocks of draws, chunks of test clips) into spans."""
-        return cut_spans(
-            units, self.features.plan, cost=self._bytes_of, budget=self.job.options.disk_budget
-        )
-
-    def _bytes_of(self, batch: Batch) -> float:
-        return batch.duration_s * self._bytes_per_s
-
     def encode(self, span: Span, *, name: str) -> set[Window]:
         """Encode what a span needs and drop what it does not, if there is a disk budget.
 
@@ -105,8 +98,7 @@ class Encoding:
             The windows whose audio cannot be decoded.
         """
         with self.clock("encode"):
-            if self.job.options.disk_budget is not None:
-                self.features.keep_only(span.batches)
+            self.walk.enter(span)
             return self.ensure(span.batches, name=name)
 
     def ensure(self, batches: Sequence[Batch], *, name: str) -> set[Window]:
@@ -122,8 +114,10 @@ class Encoding:
             clips |= {window.clip_id for window in self.features.remarked(batches, word)}
         return bad
 
-    def note_flaws(self, data: Data) -> None:
-        """Keep for whoever reads the scores which clips are not what their headers say."""
+    def begin(self) -> None:
+        """Plan the batches; keep for whoever reads the scores which clips are flawed."""
+        self.walk.plan_batches()
+        data = self.walk.data
         sides = [(part.task.name, part.table, "train") for part in data.mixture.parts]
         sides += [(name, table, "test") for name, (table, _) in data.tests.items()]
         for name, table, side in sides:
@@ -156,23 +150,6 @@ def start_encoding(
             f"order, in another way, so it is not continued: this run begins anew in {folder.path}."
         )
     batches = start_manifest(folder, manifest).batches
-    encoding = Encoding(job, folder, process, progress, batches=batches, source=data.source)
-    encoding.note_flaws(data)
-    plan_batches(job, data, encoding.features.plan)
+    encoding = Encoding(job, data, folder, process, progress, batches=batches)
+    encoding.begin()
     return encoding
-
-
-def plan_batches(job: Job, data: Data, plan: BatchPlan) -> None:
-    """Fix which windows are encoded together, for the whole run (law 1).
-
-    Where every window of the mixture will be drawn about once or more, all of them are planned,
-    so that the features do not depend on the seed and another seed finds them stored.
-    """
-    mixture = data.mixture
-    if mixture.count_windows() <= job.total_draws:
-        for part in mixture.parts:
-            plan.add(mixture.all_windows(part))
-    else:
-        plan.add(mixture.windows(0, job.total_draws))
-    for table, asked in data.tests.values():
-        plan.add(asked_windows(table, asked))

@@ -15,7 +15,6 @@ from typing import Literal
 from auricle.catalog.files import LoadedSuite, open_suite
 from auricle.catalog.load import base_recipe
 from auricle.catalog.spec import Suite, Task
-from auricle.data.tables import asked_windows
 from auricle.errors import UserError
 from auricle.files import atomic_writer
 from auricle.job import Data, Job, with_settings
@@ -137,13 +136,11 @@ def answer_further(
     if job.options.disk_budget is not None:
         run.features.keep_only([])
     batches = run.folder.read_manifest().batches
-    encoding = Encoding(job, folder, process, run.progress, batches=batches, source=data.source)
-    encoding.note_flaws(data)
-    for table, asked in data.tests.values():
-        encoding.features.plan.add(asked_windows(table, asked))
+    encoding = Encoding(job, data, folder, process, run.progress, batches=batches)
+    encoding.begin()
     answering = Answering(encoding, answerer)
-    for name, (table, asked) in data.tests.items():
-        answering.answer(name, table, asked)
+    for name in data.tests:
+        answering.answer(name)
     return folder
 
 

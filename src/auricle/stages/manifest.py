@@ -57,13 +57,7 @@ def describe_run(
         test=data.test_lock(),
         recipe=job.recipe.model_dump(mode="json"),
         seed=job.seed,
-        batches=Batches(
-            mode=batching_mode(
-                padding_invariant=properties.padding_invariant,
-                batch_invariant=properties.batch_invariant,
-            ),
-            budget_s=job.encode_budget_s,
-        ),
+        batches=batches_of(job, properties),
         versions=versions(),
         hardware=Hardware(**hardware(job.device)),
         settings=Settings(device=job.device, threads=job.threads, workers=job.workers),
@@ -73,3 +67,11 @@ def describe_run(
         notes=[],
         failures={},
     )
+
+
+def batches_of(job: Job, properties: Properties) -> Batches:
+    """How a new job's windows share encode batches (law 1)."""
+    mode = batching_mode(
+        padding_invariant=properties.padding_invariant, batch_invariant=properties.batch_invariant
+    )
+    return Batches(mode=mode, budget_s=job.encode_budget_s)

@@ -2,17 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
-from auricle.catalog.recipe import BLOCK, MINI_DECODER
+from torch import Tensor
+
+from auricle.catalog.recipe import BLOCK
 from auricle.features.spans import Span
-from auricle.job import Data
+from auricle.job import Data, Job
 from auricle.lalm.answer import Answerer
 from auricle.lalm.model import build_lalm
-from auricle.lalm.tokens import load_tokenizer, train_tokenizer
-from auricle.lalm.train import Trainer
+from auricle.lalm.tokens import Tokens, load_tokenizer, train_tokenizer
+from auricle.lalm.train import Trainer, TrainingFolder
 from auricle.stages.encoding import Encoding
 from auricle.stages.memory import memory_of
+
+
+def open_tokens(job: Job, data: Data, made: Path) -> Tokens:
+    """The decoder's tokenizer; the mini decoder's is trained where it does not lie in ``made`` yet.
+
+    Raises:
+        CatalogError: It cannot be loaded.
+    """
+    config = job.recipe.decoder_config
+    if config is not None and not made.exists():
+        train_tokenizer(data.texts, vocab_size=config.vocab_size, folder=made)
+    return load_tokenizer(job.recipe.decoder if config is None else made)
+
+
+def new_trainer(
+    job: Job,
+    data: Data,
+    tokens: Tokens,
+    *,
+    feature_dim: int,
+    read: Callable[[Any], Tensor],
+    folder: TrainingFolder,
+) -> Trainer:
+    """A LALM that has learnt nothing yet, with what trains it; see `Trainer`.
+
+    Raises:
+        CatalogError: The decoder cannot be loaded.
+    """
+    lalm = build_lalm(
+        job.recipe, tokens=tokens, feature_dim=feature_dim, seed=job.seed, device=job.device
+    )
+    return Trainer(
+        lalm,
+        draws=data.mixture.draws,
+        read=read,
+        tokens=tokens,
+        recipe=job.recipe,
+        seed=job.seed,
+        folder=folder,
+    )
 
 
 class Training:
@@ -21,51 +65,22 @@ class Training:
     def __init__(self, data: Data, encoding: Encoding) -> None:
         self._data, self.encoding = data, encoding
         job, folder = encoding.job, encoding.folder
-        made = folder.tokenizer if job.recipe.decoder == MINI_DECODER else None
-        if made is not None and not made.exists():
-            assert job.recipe.decoder_config is not None
-            train_tokenizer(
-                data.texts, vocab_size=job.recipe.decoder_config.vocab_size, folder=made
-            )
-        self.tokens = load_tokenizer(made or job.recipe.decoder)
-        lalm = build_lalm(
-            job.recipe,
-            tokens=self.tokens,
-            feature_dim=encoding.features.store.dim,
-            seed=job.seed,
-            device=job.device,
-        )
-        self.trainer = Trainer(
-            lalm,
-            draws=data.mixture.draws,
-            read=encoding.features.read,
-            tokens=self.tokens,
-            recipe=job.recipe,
-            seed=job.seed,
-            folder=folder,
+        self.tokens = open_tokens(job, data, folder.tokenizer)
+        dim, read = encoding.features.store.dim, encoding.features.read
+        self.trainer = new_trainer(
+            job, data, self.tokens, feature_dim=dim, read=read, folder=folder
         )
         self.trainer.resume()
         self._told_slow = False
 
     def spans(self) -> Iterator[Span]:
-        """The blocks of draws that are encoded and trained on together, from here on.
-
-        Clips that turn out to be undecodable are replaced inside `encode`; what replaces them is
-        small and does not move the spans.
-        """
-        total, mixture = self.encoding.job.total_draws, self._data.mixture
-        first = self.trainer.step * self.encoding.job.recipe.train.batch_size // BLOCK
-        units = (
-            list(mixture.windows(block * BLOCK, min((block + 1) * BLOCK, total)))
-            for block in range(first, -(-total // BLOCK))
-        )
-        for span in self.encoding.cut(units):
-            yield Span(first + span.first, first + span.stop, span.batches)
+        """The blocks of draws that are encoded and trained on together, from here on."""
+        return self.encoding.walk.training(self.trainer.step)
 
     def encode(self, span: Span) -> None:
         """Encode a span of draws; replace the clips that cannot be decoded."""
         mixture, encoding = self._data.mixture, self.encoding
-        first, stop = span.first * BLOCK, min(span.stop * BLOCK, encoding.job.total_draws)
+        first, stop = encoding.walk.draws_of(span.first, span.stop)
         bad = encoding.encode(span, name="encode training clips")
         while mixture.mark_undecodable(bad):
             windows = list(mixture.windows(first, stop))
