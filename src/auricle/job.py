@@ -312,7 +312,10 @@ def open_data(job: Job, progress: Progress) -> Data:
         mixture=Mixture(parts, crop=crop, seed=job.seed),
         tests=tests,
         texts=texts,
-        source=AudioSource([*opened["train"].values(), *opened["test"].values()]),
+        source=AudioSource(
+            [*opened["train"].values(), *opened["test"].values()],
+            resampler=job.recipe.audio.resampler,
+        ),
         held_out=held_out,
     )
 

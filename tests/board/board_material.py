@@ -76,6 +76,7 @@ def make_run(
     hidden: Mapping[str, dict[str, Any]] | None = None,
     seed: int = 42,
     mode: str = "reference",
+    version: int = 2,
 ) -> Path:
     """Write a run folder: the suite's tasks at 0.5 unless given, hidden ones as a further suite."""
     known = {task: task_entry(0.5) for task in get_suite(suite).tasks}
@@ -89,7 +90,7 @@ def make_run(
         "encoder": {"name": name, "class_name": "MyEncoder", "content_hash": "ab" * 32},
         "mixture": {},
         "test": {task: asked_facts(track.get(task, "a")) for task in known},
-        "recipe": {"name": "official", "train": {"steps": 100_000}},
+        "recipe": {"name": "official", "version": version, "train": {"steps": 100_000}},
         "seed": seed,
         "versions": {"auricle": "0.1.0"},
         "hardware": {"processor": "a processor"},

@@ -317,7 +317,9 @@ def test_where_nobody_is_ranked_an_entry_has_no_rank_of_nobody(tmp_path: Path) -
     text = page.read_text()
     assert "rank of" not in text
     assert "in brackets" not in text
-    assert '<p class="soft">auricle 0.1.0 · 2026-05-06</p>' in text  # custom stands beside the name
+    assert (
+        '<p class="soft">auricle 0.1.0, official-2 · 2026-05-06</p>' in text
+    )  # custom stands beside the name
 
 
 def test_what_takes_no_rank_takes_no_place_from_others(tmp_path: Path) -> None:

@@ -45,7 +45,8 @@ def test_a_run_is_named_after_its_encoder_and_keeps_the_address_of_its_hash(tmp_
     )
     assert first.team == second.team == "my-encoder"
     assert first.slug != second.slug
-    assert (first.mode, first.protocol, first.date) == ("reference", "auricle 0.1.0", "2026-05-06")
+    assert (first.mode, first.date) == ("reference", "2026-05-06")
+    assert first.protocol == "auricle 0.1.0, official-2"
 
 
 def test_every_task_of_the_suite_is_a_column_also_where_the_run_lacks_it(tmp_path: Path) -> None:
@@ -274,3 +275,34 @@ def test_a_day_must_exist(tmp_path: Path) -> None:
     path = make_results(tmp_path / "a.csv", ["team", "date", "gtzan"], [["A", "2026-02-30", "0.5"]])
     with pytest.raises(ScoringError, match=r"A: date is '2026-02-30'; a day is expected"):
         read_results(path, released=False)
+
+
+def test_versions_of_a_recipe_are_never_ranked_together(tmp_path: Path) -> None:
+    now = make_run(tmp_path / "now", name="now")
+    before = make_run(tmp_path / "before", name="before", version=1)
+    (found,) = read_run(now, released=False)
+    assert found.results[0].obstacle == ""
+    assert found.results[0].entry.mode == "reference"
+    assert found.results[0].entry.protocol == "auricle 0.1.0, official-2"
+    (found,) = read_run(before, released=False)
+    assert found.results[0].obstacle == (
+        "it was measured by official-1, another version of its recipe"
+    )
+    assert found.results[0].entry.mode == "custom"
+
+
+def test_a_row_that_a_board_wrote_of_another_version_takes_no_rank(tmp_path: Path) -> None:
+    tasks = sorted(get_suite("track-b").tasks)
+    rows = [
+        ["now", "auricle 0.1.0, official-2", *["0.5"] * len(tasks)],
+        ["before", "auricle 0.1.0, official-1", *["0.6"] * len(tasks)],
+        ["elsewhere", "a lab, part-1", *["0.6"] * len(tasks)],
+    ]
+    path = make_results(tmp_path / "r.csv", ["team", "protocol", *tasks], rows)
+    (found,) = read_results(path, released=False)
+    obstacles = {result.entry.team: result.obstacle for result in found.results}
+    assert obstacles == {
+        "now": "",
+        "before": "it was measured by official-1, another version of its recipe",
+        "elsewhere": "",
+    }

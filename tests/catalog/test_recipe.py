@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from auricle.catalog.load import base_recipe, get_recipe, get_suite
+import pytest
+import yaml
+
+from auricle.catalog import load
+from auricle.catalog.load import base_recipe, get_recipe, get_suite, list_recipes
 from auricle.catalog.recipe import apply_settings, is_official, mode_of, setting_names
 from auricle.errors import UnknownNameError, UserError
+from auricle.records.manifest import RECIPE_VERSIONS
 
 
 def test_a_setting_replaces_one_field_by_name() -> None:
@@ -84,3 +89,40 @@ def test_only_official_suites_in_an_unchanged_recipe_are_official() -> None:
         assert not is_official(get_suite(name), "custom")
     assert not is_official(get_suite("synth-keyword"), "reference")
     assert not is_official(get_suite("smoke"), "reference")
+
+
+def as_written(name: str) -> dict[str, object]:
+    text = (Path(load.__file__).parent / "recipes" / f"{name}.yaml").read_text("utf-8")
+    value: dict[str, object] = yaml.safe_load(text)
+    return value
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_a_recipe_is_hashed_as_its_file_is_written(name: str) -> None:
+    assert get_recipe(name).to_json() == as_written(name)
+
+
+def test_recipes_from_before_there_were_versions_keep_their_hash() -> None:
+    assert not {"version", "audio"} & as_written("mini").keys()
+    smoke = base_recipe(get_suite("smoke")).to_json()
+    assert smoke.keys() == as_written("mini").keys()
+    spelt = apply_settings(get_recipe("mini"), ["audio.resampler=soxr"])
+    assert spelt.to_json() == as_written("mini")
+    other = apply_settings(get_recipe("mini"), ["audio.resampler=sinc-hann"])
+    assert other.to_json() == {**as_written("mini"), "audio": {"resampler": "sinc-hann"}}
+
+
+def test_the_versions_of_the_catalogs_recipes_are_those_that_count() -> None:
+    found = {name: get_recipe(name).version for name in list_recipes()}
+    assert {name: version for name, version in found.items() if version != 1} == RECIPE_VERSIONS
+    assert get_recipe("official").label == "official-2"
+    assert get_recipe("official").audio.resampler == "sinc-hann"
+
+
+def test_the_official_recipe_with_another_resampler_is_custom() -> None:
+    official = get_recipe("official")
+    assert mode_of(apply_settings(official, ["audio.resampler=soxr"]), official) == "custom"
+    with pytest.raises(UserError, match="is 'linear': expected 'soxr' or 'sinc-hann'"):
+        apply_settings(official, ["audio.resampler=linear"])
+    with pytest.raises(UnknownNameError, match="version"):
+        apply_settings(official, ["version=1"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import soxr
 
-from auricle.data.decode import decode, read_header
+from auricle.data.decode import SINC_HANN, SOXR, decode, hear, read_header
+from auricle.data.resample import resample
 from auricle.errors import DataError
 from making import audio_bytes, tone
 
@@ -71,3 +73,25 @@ def test_samples_that_are_not_finite_are_refused() -> None:
     samples[7] = np.nan
     with pytest.raises(DataError, match="not finite"):
         decode(audio_bytes(samples, kind="wav"), "wav")
+
+
+@pytest.mark.parametrize("rate", [8_000, 22_050, 44_100, 48_000])
+def test_a_recipe_chooses_the_resampler(rate: int) -> None:
+    data = audio_bytes(tone(700, 0.3, rate), rate, "wav")
+    first, count = rate // 10, rate // 10
+    samples = tone(700, 0.3, rate)[first : first + count]
+    found = {
+        name: hear(data, "wav", first=first, count=count, resampler=name).samples
+        for name in (SOXR, SINC_HANN)
+    }
+    np.testing.assert_allclose(
+        found[SOXR], soxr.resample(samples, rate, 16_000, quality="HQ"), atol=1e-6
+    )
+    np.testing.assert_allclose(found[SINC_HANN], resample(samples, rate, 16_000), atol=1e-6)
+    assert np.abs(found[SOXR][:1500] - found[SINC_HANN][:1500]).max() > 1e-4
+
+
+def test_what_needs_no_resampling_is_the_same_by_either_resampler() -> None:
+    data = audio_bytes(tone(700, 0.3), kind="wav")
+    one, other = (hear(data, "wav", resampler=name).samples for name in (SOXR, SINC_HANN))
+    assert np.array_equal(one, other)

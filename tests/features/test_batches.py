@@ -66,3 +66,11 @@ def test_the_mode_follows_from_what_was_measured() -> None:
     assert batching_mode(padding_invariant=True, batch_invariant=True) == PADDED
     assert batching_mode(padding_invariant=False, batch_invariant=True) == EQUAL
     assert batching_mode(padding_invariant=True, batch_invariant=False) == SINGLE
+
+
+def test_batches_of_two_resamplers_are_two() -> None:
+    hashes = [
+        [b.hash for b in BatchPlan(mode=PADDED, budget_s=20.0, resampler=name).add(lengths())]
+        for name in ("soxr", "sinc-hann")
+    ]
+    assert not set(hashes[0]) & set(hashes[1])

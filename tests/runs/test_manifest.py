@@ -20,7 +20,15 @@ from auricle.errors import DamagedFileError, UserError
 from auricle.files import read_json, write_json
 from auricle.records.manifest import Manifest, run_hash
 from auricle.runs.folder import RunFolder
-from auricle.runs.manifest import record_failure, record_note, record_splits, record_stage
+from auricle.runs.manifest import (
+    begun_otherwise,
+    record_failure,
+    record_note,
+    record_splits,
+    record_stage,
+)
+from auricle.runs.report import write_report
+from auricle.runs.rescore import score_run
 from making import PITCH, write_suite, write_tar
 
 STORED = Path(__file__).parent / "stored" / "pitch" / "logmel-5560f8366447"
@@ -225,3 +233,54 @@ def test_a_stored_run_continues_where_it_stopped(tmp_path: Path) -> None:
     same = set(stored) - {"stages_s", "stages_cpu_s"}
     assert {name: after[name] for name in same} == {name: stored[name] for name in same}
     assert list(after) == list(stored)
+
+
+def official(folder: RunFolder, **recipe: Any) -> None:
+    value = read_json(folder.manifest)
+    value |= {"mode": "reference", "official": True}
+    value["recipe"] = {**value["recipe"], "name": "official", **recipe}
+    write_json(folder.manifest, value)
+
+
+def test_a_run_of_an_earlier_version_of_its_recipe_is_readable_and_custom(
+    folder: RunFolder,
+) -> None:
+    official(folder)
+    manifest = folder.read_manifest()
+    assert (manifest.mode, manifest.official) == ("reference", True)  # as it was written
+    assert (manifest.standing_mode, manifest.is_official) == ("custom", False)
+    assert manifest.recipe_label == "official-1"
+    scores = score_run(folder)
+    assert (scores["mode"], scores["official"]) == ("custom", False)
+    assert scores["recipe"] == "official-1"
+    write_report(folder, audio=lambda task, clip: None)
+    page = folder.report.read_text("utf-8")
+    assert "custom mode, not an official result" in page
+    assert "official-1" in page.replace("<wbr>", "")
+
+
+def test_a_run_of_its_recipes_version_counts(folder: RunFolder) -> None:
+    official(folder, version=2, audio={"resampler": "sinc-hann"})
+    manifest = folder.read_manifest()
+    assert (manifest.standing_mode, manifest.is_official) == ("reference", True)
+    assert manifest.recipe_label == "official-2"
+    assert manifest.identity != STORED.name.rpartition("-")[2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, False),  # the same versions: continued, or another run
+        ({"audio": {"resampler": "sinc-hann"}}, False),
+        ({"version": 2, "audio": {"resampler": "sinc-hann"}}, True),
+        ({"version": 2, "precision": "bf16"}, False),
+    ],
+)
+def test_a_run_begun_by_another_version_of_the_recipe_is_found(
+    folder: RunFolder, changes: dict[str, Any], found: bool
+) -> None:
+    official(folder)
+    stored = folder.read_manifest()
+    now = stored.with_fields(recipe={**stored.recipe, **changes})
+    other = begun_otherwise(RunFolder(folder.path.parent / "logmel-0123456789ab"), now)
+    assert (other is not None and other.path == folder.path) == found

@@ -22,8 +22,10 @@ from auricle.board.read_values import (
     read_object,
     suite_of_tasks,
 )
+from auricle.catalog.load import list_recipes
 from auricle.errors import ScoringError
-from auricle.scoring.board_csv import BoardTable, read_board
+from auricle.records.manifest import is_current
+from auricle.scoring.board_csv import BoardTable, other_version, read_board
 
 _OTHER_SUITE = "results"
 
@@ -82,8 +84,16 @@ def _found(table: BoardTable, suite: str, track: str, path: Path, *, released: b
                 Cell(None, missing=NOT_RUN) if score is None else Cell(float(score))
             )
         entry = _entry(row.team, table.others[row.team], path)
-        results.append(Result(entry, cells, withheld=withheld))
+        obstacle = _of_another_version(entry.protocol)
+        results.append(Result(entry, cells, withheld=withheld, obstacle=obstacle))
     return Found(suite, track, tuple(columns.values()), tuple(results))
+
+
+def _of_another_version(protocol: str) -> str:
+    """Why a row that a board wrote takes no rank: its ``auricle 0.1.0, official-1``."""
+    label = protocol.rpartition(", ")[2]
+    versioned = label.rpartition("-")[0] in list_recipes()
+    return other_version(label) if versioned and not is_current(label) else ""
 
 
 def _entry(team: str, others: Mapping[str, str], path: Path) -> Entry:

@@ -27,7 +27,7 @@ from auricle.catalog.load import get_suite, list_suites
 from auricle.errors import ScoringError
 from auricle.records.manifest import Manifest, TestTask
 from auricle.runs.folder import RunFolder
-from auricle.scoring.board_csv import CUSTOM
+from auricle.scoring.board_csv import CUSTOM, other_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,8 @@ def read_run(path: Path, *, released: bool, trust: Trust | None = None) -> list[
         )
     tracks = sorted({column.track for column in measured.columns.values()})
     obstacle = CUSTOM if entry.mode == "custom" else ""
+    if not manifest.has_current_recipe:
+        obstacle = other_version(manifest.recipe_label)
     if examined.receipt is not None and not examined.receipt.accepted:
         obstacle = "its submission was not accepted"
     return [_found(entry, suite, track, measured, obstacle=obstacle) for track in tracks]

@@ -51,6 +51,7 @@ def run_entry(
     team = submission.team if submission else receipt and receipt.team
     name = str(team or manifest.encoder.name or folder.path.name)
     version = manifest.versions.get("auricle")
+    mode = str(scores.get("mode") or "unknown") if manifest.has_current_recipe else "custom"
     # The run's own hash, so that each run keeps an address of its own, and its folder's.
     slug = f"{base_slug(name) or 'run'}-{manifest.identity}"
     return Entry(
@@ -58,8 +59,10 @@ def run_entry(
         team=clean_name(name),
         affiliation="",
         kind="run",
-        mode=clean_text(str(scores.get("mode") or "unknown"), limit=20),
-        protocol=clean_text(f"auricle {version or '(unknown version)'}", limit=40),
+        mode=clean_text(mode, limit=20),
+        protocol=clean_text(
+            f"auricle {version or '(unknown version)'}, {manifest.recipe_label}", limit=60
+        ),
         date=_date_of(folder, receipt),
         facts=(*_suite_mean(scores), *_facts_of(manifest), *_judged(examined)),
         notes=_safe_notes(manifest.notes, withheld),
@@ -149,7 +152,7 @@ def _facts_of(manifest: Manifest) -> Iterable[tuple[str, str]]:
         "Frame rate": None if rate is None else f"{rate:.4g} Hz",
         "Encoder parameters": _thousands(encoder.num_parameters),
         "Encoder hash": (encoder.content_hash or "")[:12],
-        "Recipe": recipe.get("name"),
+        "Recipe": manifest.recipe_label,
         "Decoder": recipe.get("decoder"),
         "Training steps": _thousands(manifest.steps),
         "Precision": recipe.get("precision"),

@@ -79,6 +79,13 @@ class Train(_Part):
         return value
 
 
+class Audio(_Part):
+    """What an encoder is given of a clip."""
+
+    resampler: Literal["soxr", "sinc-hann"] = "soxr"
+    """soxr HQ, which is flat, or the reference implementation's windowed sinc, which is not."""
+
+
 class Features(_Part):
     """What the LALM reads of an encoder."""
 
@@ -106,15 +113,35 @@ class Recipe(_Part):
     """Everything that makes a score, but the encoder, the data and the seed."""
 
     name: str
+    version: int = Field(default=1, ge=1)
+    """Raised when a recipe of the catalog changes; scores of two versions are never ranked."""
     decoder: str = Field(min_length=1)
     """A model's name on the hub, a folder, or ``mini``."""
     decoder_config: DecoderConfig | None
     lora: Lora | None
     train: Train
+    audio: Audio = Audio()
     features: Features
     crop: Crop
     answer: Answer
     precision: Literal["float32", "bf16"]
+
+    @property
+    def label(self) -> str:
+        """Name and version, e.g. ``official-2``."""
+        return f"{self.name}-{self.version}"
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields, as manifests keep them and hashes are made of them.
+
+        ``version`` and ``audio`` are left out where they say what they said before there were such
+        fields, so that a recipe that did not change keeps its hash.
+        """
+        data = self.model_dump(mode="json")
+        for name in ("version", "audio"):
+            if getattr(self, name) == type(self).model_fields[name].default:
+                del data[name]
+        return data
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
@@ -184,7 +211,7 @@ def is_official(suite: Suite, mode: Mode) -> bool:
 
 def _names(model: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
-        if not prefix and name == "name":
+        if not prefix and name in ("name", "version"):
             continue
         options = [field.annotation, *getattr(field.annotation, "__args__", ())]
         nested = [o for o in options if isinstance(o, type) and issubclass(o, BaseModel)]

@@ -96,6 +96,7 @@ def digest_run(folder: RunFolder) -> RunDigests:
         reports=_digest(
             folder, [folder.path / "report.pdf", *(p for e in every for p in _page(e))]
         ),
+        recipe=folder.read_manifest().recipe_label,
     )
 
 
@@ -193,7 +194,8 @@ def examine_receipt(
     if receipt.run is None:
         return Examined(receipt, fault="its receipt is of an examination, not of this run")
     found = digest_run(folder)
-    changed = [n for n in RunDigests.model_fields if getattr(found, n) != getattr(receipt.run, n)]
+    said = receipt.run.to_json()
+    changed = [name for name, value in found.to_json().items() if said.get(name, value) != value]
     if changed:
         raise ChangedReceiptError(
             f"{folder.path} is not the run that was signed: changed since are its "

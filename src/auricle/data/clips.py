@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auricle.data.containers import Flaw
-from auricle.data.decode import DECODER_VERSION, Heard, hear
+from auricle.data.decode import DECODER_VERSION, SOXR, Heard, hear
 from auricle.data.index import INDEX_VERSION, LeftOut, ShardIndex
 from auricle.data.shards import LockedShard, data_lock
 from auricle.errors import DataError
@@ -207,7 +207,8 @@ def by_content(windows: Iterable[Window]) -> list[Window]:
 class AudioSource:
     """Reads windows from any of the tables it was given; safe to use from several threads."""
 
-    def __init__(self, tables: Iterable[ClipTable]) -> None:
+    def __init__(self, tables: Iterable[ClipTable], *, resampler: str = SOXR) -> None:
+        self.resampler = resampler
         self._shards: dict[str, tuple[Path, ShardIndex]] = {}
         for table in tables:
             for shard, index in zip(table.shards, table.indexes, strict=True):
@@ -235,7 +236,7 @@ class AudioSource:
             DataError: It cannot be decoded.
         """
         data, suffix = self.encoded(window)
-        heard = hear(data, suffix, first=window.first, count=window.count)
+        heard = hear(data, suffix, first=window.first, count=window.count, resampler=self.resampler)
         known = bool(self._shards[window.shard][1].flaw[window.position])
         return replace(heard, flaw=Flaw.NONE) if known else heard
 

@@ -2,7 +2,8 @@
 
 Channels become their mean, a clip whose peak exceeds 1 is divided by it, and both happen on the
 whole clip before a window is cut, so that a window's samples do not depend on where it was cut.
-The cut is made in source samples, before resampling with soxr HQ.
+The cut is made in source samples, before resampling: with soxr HQ, or with the reference's kernel
+(`resample.py`) where the recipe says so.
 
 A clip is heard to its end, whatever its header says: every recording in its file, and of a damaged
 one what can be decoded. Only a file that gives no sample at all cannot be decoded.
@@ -20,9 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auricle.data.containers import Flaw, Part, audio_parts, mp4_parts
+from auricle.data.resample import resample as resample_sinc_hann
 from auricle.errors import DataError
 
 SAMPLE_RATE = 16_000
+SOXR, SINC_HANN = "soxr", "sinc-hann"
+"""What brings a window to 16 kHz; a recipe's ``audio.resampler``."""
 AUDIO_SUFFIXES = frozenset(
     {"wav", "flac", "mp3", "ogg", "oga", "opus", "m4a", "mp4", "aac", "aif", "aiff"}
 )
@@ -104,7 +108,14 @@ def decode(
     return hear(data, suffix, first=first, count=count).samples
 
 
-def hear(data: bytes, suffix: str, *, first: int = 0, count: int | None = None) -> Heard:
+def hear(
+    data: bytes,
+    suffix: str,
+    *,
+    first: int = 0,
+    count: int | None = None,
+    resampler: str = SOXR,
+) -> Heard:
     """Decode a clip, or a window of it.
 
     Args:
@@ -113,6 +124,8 @@ def hear(data: bytes, suffix: str, *, first: int = 0, count: int | None = None) 
         first: First source sample of the window; where the clip ends before it, the window is the
             clip's last ``count`` samples.
         count: Number of source samples; None = to the end.
+        resampler: What brings the window to 16 kHz. Parts of a file whose rates differ are joined
+            with soxr before, so that a clip's length does not depend on it.
 
     Returns:
         float32 ``[n]`` at 16 kHz, mono, finite, within [-1, 1] up to resampling overshoot.
@@ -136,7 +149,8 @@ def hear(data: bytes, suffix: str, *, first: int = 0, count: int | None = None) 
         first = 0 if count is None else max(0, mono.shape[0] - count)
     window = mono[first : None if count is None else first + count]
     if rate != SAMPLE_RATE:
-        window = _resample(window, rate, SAMPLE_RATE)
+        bring = resample_sinc_hann if resampler == SINC_HANN else _resample
+        window = bring(window, rate, SAMPLE_RATE)
         if window.shape[0] == 0:
             raise DataError(f"the {suffix} audio is shorter than one sample at 16 kHz")
     samples = np.ascontiguousarray(window, dtype=np.float32)

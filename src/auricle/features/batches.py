@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from auricle.data.clips import Window
-from auricle.data.decode import DECODER_VERSION
+from auricle.data.decode import DECODER_VERSION, SOXR
 from auricle.files import sha256_json
 
 GROUP = 4096
@@ -43,9 +43,10 @@ def batching_mode(*, padding_invariant: bool, batch_invariant: bool) -> str:
 class BatchPlan:
     """The batches of a run and the place of each window in them."""
 
-    def __init__(self, *, mode: str, budget_s: float) -> None:
+    def __init__(self, *, mode: str, budget_s: float, resampler: str = SOXR) -> None:
         self.mode = mode
         self.budget_s = budget_s
+        self.resampler = resampler
         self.batches: list[Batch] = []
         self.places: dict[Window, tuple[Batch, int]] = {}
 
@@ -55,7 +56,7 @@ class BatchPlan:
         added: list[Batch] = []
         for start in range(0, len(fresh), GROUP):
             for members in self._cut(fresh[start : start + GROUP]):
-                batch = Batch(tuple(members), batch_hash(members, self.mode))
+                batch = Batch(tuple(members), batch_hash(members, self.mode, self.resampler))
                 added.append(batch)
                 for row, window in enumerate(members):
                     self.places[window] = (batch, row)
@@ -88,6 +89,7 @@ class BatchPlan:
         return self.mode == PADDED or equal
 
 
-def batch_hash(windows: Sequence[Window], mode: str) -> str:
+def batch_hash(windows: Sequence[Window], mode: str, resampler: str = SOXR) -> str:
     """SHA-256 of everything but the encoder that makes a batch's features."""
-    return sha256_json(["batch", DECODER_VERSION, mode, [w.key for w in windows]])
+    other = [] if resampler == SOXR else [resampler]
+    return sha256_json(["batch", DECODER_VERSION, mode, [w.key for w in windows], *other])

@@ -110,7 +110,11 @@ def _calibrate(
             spoken = tokens if _reuses(each) else open_tokens(each, data, own.tokenizer)
             batches = batches_of(each, lazy.properties())
             features = Features(
-                BatchPlan(mode=batches.mode, budget_s=batches.budget_s),
+                BatchPlan(
+                    mode=batches.mode,
+                    budget_s=batches.budget_s,
+                    resampler=each.recipe.audio.resampler,
+                ),
                 FeatureStore(own.path, dtype=store.dtype, dim=store.dim),
                 data.source,
                 encoder=lazy.get,
@@ -171,6 +175,8 @@ def _begun(job: Job, tasks: list[PlannedSide]) -> Plan:
         suite=job.suite.name,
         encoder=job.encoder.text,
         device=job.device,
+        recipe=job.recipe.label,
+        resampler=job.recipe.audio.resampler,
         steps=training_steps(job),
         draws=training_steps(job) * job.recipe.train.batch_size,
         tasks=tasks,

@@ -18,6 +18,8 @@ from auricle.records.record import Record
 
 SCHEMA_VERSION = 1
 HASH_DIGITS = 12
+RECIPE_VERSIONS = {"official": 2}
+"""Versions of the catalog's recipes that are not 1; runs of others are readable, and custom."""
 PROVENANCE = ("repository", "commit")
 """Where shards came from, in a data lock: the same bytes are the same data."""
 
@@ -271,6 +273,26 @@ class Manifest(Record):
         )
 
     @property
+    def recipe_label(self) -> str:
+        """Name and version of the recipe, e.g. ``official-2``."""
+        return f"{self.recipe.get('name') or 'unknown'}-{self.recipe.get('version', 1)}"
+
+    @property
+    def has_current_recipe(self) -> bool:
+        """Whether the recipe is of the version that this auricle runs: only such are ranked."""
+        return is_current(self.recipe_label)
+
+    @property
+    def standing_mode(self) -> str:
+        """The mode that the run counts as: one of another version of its recipe is custom."""
+        return self.mode if self.has_current_recipe else "custom"
+
+    @property
+    def is_official(self) -> bool:
+        """Whether the run still counts as official."""
+        return self.official and self.has_current_recipe
+
+    @property
     def batch_size(self) -> int | None:
         """Training examples in a step."""
         return self._of_training("batch_size")
@@ -332,6 +354,12 @@ class Manifest(Record):
             stages_s=_added(self.stages_s, other.stages_s),
             stages_cpu_s=_added(self.stages_cpu_s, other.stages_cpu_s),
         )
+
+
+def is_current(label: str) -> bool:
+    """Whether a recipe of this name and version, e.g. ``official-2``, is what is run now."""
+    name, _, version = label.rpartition("-")
+    return version == str(RECIPE_VERSIONS.get(name, 1))
 
 
 def run_hash(

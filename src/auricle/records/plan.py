@@ -82,6 +82,10 @@ class Plan(Record):
     """ENCODER as it was given."""
     device: str
     """The torch device."""
+    recipe: str | None = None
+    """Name and version of the recipe, e.g. ``official-2``."""
+    resampler: str | None = None
+    """What brings clips to 16 kHz."""
     steps: int
     """Training steps; 0 where the run's LALM answers."""
     draws: int

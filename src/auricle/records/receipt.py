@@ -29,6 +29,8 @@ class RunDigests(Record):
     """``submission.yaml``."""
     reports: str
     """``report.pdf``, pages, and the excerpts that they play."""
+    recipe: str | None = None
+    """Name and version of the recipe, e.g. ``official-2``; an older auricle did not write it."""
 
 
 class Signature(Record):

@@ -200,7 +200,7 @@ def labels_of(runs: Sequence[RunFacts], *, of_seeds: Sequence[bool] = ()) -> lis
                 for name, value in (run.manifest.encoder.arguments or {}).items()
             },
             "seed": None if several else str(run.manifest.seed),
-            "mode": run.manifest.mode,
+            "mode": run.manifest.standing_mode,
             **dict(flat(run.manifest.recipe)),
         }
         for run, several in zip(runs, of_seeds or [False] * len(runs), strict=True)
@@ -380,7 +380,7 @@ def differences(
     facts: list[dict[str, str]] = []
     for run in runs:
         manifest = run.manifest
-        one = {name: str(getattr(manifest, name)) for name in ("suite", "mode", "seed")}
+        one = {"suite": manifest.suite, "mode": manifest.standing_mode, "seed": str(manifest.seed)}
         one |= {f"recipe: {name}": value for name, value in flat(manifest.recipe)}
         for task, trained in manifest.mixture.items():
             one[f"training data: {task}"] = _data_text(trained, trained.clips)

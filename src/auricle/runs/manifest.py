@@ -37,7 +37,7 @@ def begun_otherwise(folder: RunFolder, manifest: Manifest) -> RunFolder | None:
 
     Returns:
         A run beside it of one encoder, mixture, recipe and seed, whose clips were indexed or
-        decoded by another version; None where there is none.
+        decoded by another version, or whose recipe is of another; None where there is none.
     """
     for path in sorted(folder.path.parent.glob("*/manifest.json")):
         other = RunFolder(path.parent)
@@ -45,16 +45,23 @@ def begun_otherwise(folder: RunFolder, manifest: Manifest) -> RunFolder | None:
             stored = other.read_manifest()
         except UserError:
             continue
-        if _read_otherwise(stored) == _read_otherwise(manifest):
+        same = _without_versions(stored) == _without_versions(manifest)
+        if same and _versions(stored) != _versions(manifest):
             return other
     return None
 
 
-def _read_otherwise(manifest: Manifest) -> str:
+def _versions(manifest: Manifest) -> tuple[object, ...]:
+    read = {(task.index, task.decoder) for task in manifest.mixture.values()}
+    return read, manifest.recipe_label
+
+
+def _without_versions(manifest: Manifest) -> str:
     mixture = {
         name: task.with_fields(index=None, decoder=None) for name, task in manifest.mixture.items()
     }
-    return manifest.with_fields(mixture=mixture).identity
+    recipe = {k: v for k, v in manifest.recipe.items() if k not in ("version", "audio")}
+    return manifest.with_fields(mixture=mixture, recipe=recipe).identity
 
 
 def _with_tests(folder: RunFolder, stored: Manifest, test: Mapping[str, TestTask]) -> Manifest:

@@ -106,8 +106,9 @@ def _given(text: str) -> str:
 
 
 def _recipe_rows(manifest: Manifest) -> Iterator[tuple[str, str]]:
-    yield "mode", manifest.mode
-    yield "official", "yes" if manifest.official else "no"
+    yield "mode", manifest.standing_mode
+    yield "official", "yes" if manifest.is_official else "no"
+    yield "recipe", manifest.recipe_label
     yield "seed", str(manifest.seed)
     yield from flat(manifest.recipe)
 

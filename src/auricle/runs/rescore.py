@@ -58,8 +58,9 @@ def score_run(
     scores = {
         "schema_version": SCHEMA_VERSION,
         "suite": manifest.suite,
-        "mode": manifest.mode,
-        "official": manifest.official,
+        "mode": manifest.standing_mode,
+        "official": manifest.is_official,
+        "recipe": manifest.recipe_label,
         **(manifest.trained.to_json() if manifest.trained else {}),
         **summarise(tasks, tracks=tracks, official=manifest.official_tasks),
         "tasks": tasks,

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 from auricle.errors import ScoringError
 from auricle.files import read_json
 from auricle.names import fold_name
+from auricle.records.manifest import Manifest
 from auricle.scoring.health import task_health
 from auricle.scoring.ranks import Contestant, RankedRow, TaskValue, rank_rows
 
@@ -32,6 +33,13 @@ _TAKEN = ("band", "missing", "scores")
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _MISSING = {"", "-", "–", "—", "n/a", "na", "nan", "none", "null", "missing"}
 CUSTOM = "it was measured by a recipe of its own"
+
+
+def other_version(label: str) -> str:
+    """Why a run takes no rank whose recipe is not of the version that is run now."""
+    return f"it was measured by {label}, another version of its recipe"
+
+
 _MOST_PROBLEMS = 10
 _MOST_DIGITS = 40
 
@@ -258,6 +266,10 @@ def has_scores(folder: Path) -> bool:
 
 
 def _is_custom(folder: Path) -> bool:
+    """Whether a run's recipe, or its version of it, is not what it would be ranked beside."""
+    manifest = folder / "manifest.json"
+    if manifest.is_file() and not Manifest.read(manifest).has_current_recipe:
+        return True
     return bool(read_json(folder / "scores.json").get("mode") == "custom")
 
 

@@ -59,7 +59,11 @@ class Encoding:
         store = open_store(job, process)
         check_probes(store.folder.parent, process.properties().probes, encoder=job.encoder.text)
         self.features = Features(
-            BatchPlan(mode=batches.mode, budget_s=batches.budget_s),
+            BatchPlan(
+                mode=batches.mode,
+                budget_s=batches.budget_s,
+                resampler=job.recipe.audio.resampler,
+            ),
             store,
             data.source,
             encoder=process.get,

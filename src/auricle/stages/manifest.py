@@ -55,7 +55,7 @@ def describe_run(
         ),
         mixture=data.training_lock(),
         test=data.test_lock(),
-        recipe=job.recipe.model_dump(mode="json"),
+        recipe=job.recipe.to_json(),
         seed=job.seed,
         batches=batches_of(job, properties),
         versions=versions(),

@@ -80,7 +80,7 @@ def find_folder(job: Job, data: Data, process: LazyEncoder) -> RunFolder:
     identity = run_hash(
         encoder=process.get().info.content_hash,
         mixture=data.training_lock(),
-        recipe=job.recipe.model_dump(mode="json"),
+        recipe=job.recipe.to_json(),
         seed=job.seed,
     )
     return RunFolder.of(
