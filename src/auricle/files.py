@@ -176,6 +176,46 @@ def sha256_json(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def remove_tree(folder: Path) -> None:
+    """Remove a folder that a stranger may have filled: nested however deeply, closed, with links.
+
+    It is taken apart from above, each inner folder moved up before it is looked into, so that
+    neither a long path nor a deep call is ever needed. What is not there is no error.
+
+    Raises:
+        OutputError: It cannot be removed.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        folder.unlink(missing_ok=True)
+        return
+    waiting = [folder]
+    number, own = 0, f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}-"
+    try:
+        while waiting:
+            here = waiting[-1]
+            here.chmod(0o700)
+            inner = None
+            with os.scandir(here) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        inner = Path(entry.path)
+                        break
+                    Path(entry.path).unlink()
+            if inner is None:
+                here.rmdir()
+                waiting.pop()
+            elif here is folder:
+                waiting.append(inner)
+            else:
+                inner.chmod(0o700)  # to move a folder, its own '..' is written
+                number += 1
+                waiting.append(inner.rename(folder / f"{own}{number}"))
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be removed ({error.strerror or error}). Remove it by hand."
+        ) from error
+
+
 def clean_temporary(folder: Path) -> int:
     """Remove what a killed writer left in a folder; call it only while holding its lock."""
     left = list(folder.glob(f"{TEMPORARY_PREFIX}*")) if folder.is_dir() else []
@@ -185,6 +225,36 @@ def clean_temporary(folder: Path) -> int:
         else:
             path.unlink(missing_ok=True)
     return len(left)
+
+
+@contextlib.contextmanager
+def scratch_folder(prefix: str) -> Iterator[Path]:
+    """A new folder in the temporary folder, gone at the end whatever a stranger put into it.
+
+    Folders of the same prefix whose makers were killed are removed first: a living maker holds a
+    lock on a file beside the scratch.
+
+    Args:
+        prefix: How its name begins; of this program alone.
+    """
+    place = Path(tempfile.gettempdir())
+    for old in place.glob(f"{prefix}*/.lock"):
+        with contextlib.suppress(OSError, OutputError), old.open("rb") as stream:
+            if time.time() - os.fstat(stream.fileno()).st_mtime > _YOUNG_S:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove_tree(old.parent)
+    try:
+        outer = Path(tempfile.mkdtemp(prefix=prefix))
+    except OSError as error:
+        raise write_failure(place, error) from error
+    try:
+        outer.chmod(0o755)
+        with (outer / ".lock").open("wb") as stream:
+            with contextlib.suppress(OSError):  # some file systems know no locks
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield make_folder(outer / "scratch")
+    finally:
+        remove_tree(outer)
 
 
 @contextlib.contextmanager
@@ -200,15 +270,31 @@ def folder_lock(folder: Path, *, what: str, wait: bool = False) -> Iterator[None
         RunBusyError: Another process holds the lock and ``wait`` is false.
     """
     make_folder(folder)
+    with file_lock(folder / ".lock", what=f"{what} in {folder}", wait=wait):
+        yield
+
+
+@contextlib.contextmanager
+def file_lock(path: Path, *, what: str, wait: bool = False) -> Iterator[None]:
+    """Hold a file's lock alone; it dies with the process.
+
+    Args:
+        path: The file, made where it does not exist.
+        what: What the lock is of, for the error's text.
+        wait: Wait for the other process instead of raising.
+
+    Raises:
+        RunBusyError: Another process holds the lock and ``wait`` is false.
+    """
     try:
-        opened = (folder / ".lock").open("a+b")
+        opened = path.open("a+b")
     except OSError as error:
-        raise write_failure(folder, error) from error
+        raise write_failure(path.parent, error) from error
     with opened as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise RunBusyError(
-                f"Another process is working on {what} in {folder}. Wait for it, or stop it first."
+                f"Another process is working on {what}. Wait for it, or stop it first."
             ) from error
         yield

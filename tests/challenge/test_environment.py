@@ -26,8 +26,7 @@ from auricle.challenge.environment import (
     index_answers,
 )
 from auricle.challenge.submission import Submission
-from auricle.challenge.verdicts import Verdict
-from auricle.errors import UserError
+from auricle.challenge.verdicts import UncertainError, Verdict
 from auricle.sandbox.wrap import no_locks, wrap
 
 pytestmark = pytest.mark.slow
@@ -164,7 +163,7 @@ def test_only_without_an_index_a_failed_installation_is_nobodys_fault(
         build(folder, locks=locks)
     index()
     shutil.rmtree(folder.parent / "environment")
-    with pytest.raises(UserError, match="no package index answers"):
+    with pytest.raises(UncertainError, match="no package index answers"):
         build(folder, locks=locks)
 
 

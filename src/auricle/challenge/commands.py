@@ -12,15 +12,23 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from auricle.challenge.environment import Environment
-from auricle.challenge.processes import Bounds, Outcome, clean_environment, run_bounded
+from auricle.challenge.processes import (
+    KILLED,
+    TOO_DEEP,
+    Bounds,
+    Outcome,
+    clean_environment,
+    load_of_machine,
+    run_bounded,
+)
 from auricle.challenge.rules import CARD_BYTES
 from auricle.challenge.submission import Submission
-from auricle.challenge.verdicts import Problem, Verdict, told
+from auricle.challenge.verdicts import Problem, UncertainError, Verdict, told
 from auricle.errors import UserError
 from auricle.files import data_home, make_folder
 from auricle.sandbox.policy import GIBI, Policy
@@ -206,30 +214,60 @@ def explain_failure(
         secret: Keep to our own words: the command's name clips, and quote what the encoder heard.
 
     Raises:
+        UncertainError: It may be no fault of the submission; to be tried again.
         UserError: It was no fault of the submission: data, disk, network, or a bug of ours.
     """
     if outcome.stopped is Verdict.DISK_LIMIT:
-        return Problem(outcome.stopped, f"During {what} more disk was filled than a run may.")
+        said = f"During {what} more disk was filled than a run may."
+        return Problem(outcome.stopped, said, "the space of its own files, counted")
+    if outcome.stopped is Verdict.TOO_DEEP:
+        return Problem(outcome.stopped, f"During {what}: {TOO_DEEP}.", "the folders, counted")
     if lock.was_out_of_memory():
-        return Problem(
-            Verdict.MEMORY_LIMIT, f"During {what} the encoder used up all memory that it may."
-        )
+        said = f"During {what} the encoder used up all memory that it may."
+        return Problem(Verdict.MEMORY_LIMIT, said, OWN_MEMORY)
     if outcome.stopped is Verdict.TIME_LIMIT:
-        return Problem(
-            outcome.stopped, f"During {what} the limit of {outcome.wall_s:.0f} s was reached."
-        )
+        said = f"During {what} the limit of {outcome.wall_s:.0f} s was reached."
+        return timed_out(Problem(outcome.stopped, said))
     kind, text = error_of(outcome)
     verdict = VERDICT_OF_ERROR.get(kind)
     if verdict is None:
-        raise UserError(
-            f"{what[:1].upper()}{what[1:]} stopped for a reason that is not the submission's, so "
-            f"there is no verdict. {text}"
-        )
+        reason = f"{what[:1].upper()}{what[1:]} stopped for a reason that is not the submission's"
+        if outcome.code in KILLED and not kind:
+            raise UncertainError(None, f"{reason}: our own process was ended by signal 9")
+        raise UserError(f"{reason}, so there is no verdict. {text}")
     if _TIMED_OUT.search(text):
         verdict = Verdict.TIME_LIMIT
+    said = f"During {what}: {told(text.replace(_OPTION, ''), *places)}"
     if secret:
-        return Problem(verdict, f"During {what}: {_IN_OUR_WORDS[verdict]}. {_KEPT_BACK}")
-    return Problem(verdict, f"During {what}: {told(text.replace(_OPTION, ''), *places)}")
+        said = f"During {what}: {_IN_OUR_WORDS[verdict]}. {_KEPT_BACK}"
+    if KILLED_TEXT.search(text):
+        raise UncertainError(Problem(verdict, said), NOT_BY_ITSELF)
+    if verdict is Verdict.TIME_LIMIT:
+        return timed_out(Problem(verdict, said))
+    return Problem(verdict, said)
+
+
+def timed_out(problem: Problem) -> Problem:
+    """A problem of time, with its evidence.
+
+    Raises:
+        UncertainError: The machine was so loaded that it may be none.
+    """
+    if load := load_of_machine():
+        raise UncertainError(problem, load)
+    return replace(problem, evidence="the clock of a machine that was not loaded")
+
+
+OWN_MEMORY = "its own control group met the limit of memory, and ended a process for it"
+NOT_BY_ITSELF = (
+    "the encoder's process was ended by signal 9, which no process behind the locks can send and "
+    "which the control group's memory did not cause"
+)
+KILLED_TEXT = re.compile(
+    r"process (was ended by signal 9 |ended by itself with exit code 137\b)"
+    r"|\bended with exit code 137 while "
+)
+"""What the errors of `auricle.encoder.failures` say of an encoder that was ended by signal 9."""
 
 
 def error_of(outcome: Outcome) -> tuple[str, str]:

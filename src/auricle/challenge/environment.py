@@ -13,37 +13,52 @@ On disk::
 
 from __future__ import annotations
 
+import configparser
 import hashlib
 import importlib.util
 import json
 import os
-import shutil
 import stat
 import subprocess
 import sys
+import time
 import venv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from auricle.challenge.processes import Bounds, Outcome, clean_environment, run_bounded
+from auricle.challenge.processes import (
+    KILLED,
+    TOO_DEEP,
+    Bounds,
+    Outcome,
+    clean_environment,
+    disk_is_full,
+    load_of_machine,
+    run_bounded,
+)
 from auricle.challenge.submission import Submission
-from auricle.challenge.verdicts import Problem, Verdict, shown, told
+from auricle.challenge.verdicts import Problem, UncertainError, Verdict, shown, told
 from auricle.encoder.protocol import EncoderSpec, load_order
 from auricle.errors import UserError
-from auricle.files import make_folder, sha256_file, sha256_json
+from auricle.files import make_folder, remove_tree, sha256_json, write_failure, write_text
 from auricle.sandbox.policy import GIBI, Policy, own_python_paths, package_folders
 from auricle.sandbox.wrap import Lock, Locks
 
 ENCODER_ROOM = Path(__file__).resolve().parents[1] / "encoder"
 _CONSTRUCT = Path(__file__).resolve().parent / "construct.py"
-_PIP_VARIABLES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CERT", "PIP_DEFAULT_TIMEOUT")
+_PIP_VARIABLES = (
+    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_CERT"),
+    *("PIP_DEFAULT_TIMEOUT", "PIP_RETRIES"),
+)
+_PIP_CONFIGURATION = Path("/etc/pip.conf")
 
 _NO_INDEX = (
     "requirements.txt could not be installed, and no package index answers pip here: nothing is "
     "said about the submission. Mend the network, or set PIP_INDEX_URL to an index that can be "
-    "reached, and give the same command again."
+    "reached"
 )
 
 
@@ -53,6 +68,7 @@ class FetchLimits:
 
     install_s: float = 1800.0
     construct_s: float = 1800.0
+    """Also for hashing the environment afterwards."""
     disk_bytes: int = 40 * GIBI
     memory_bytes: int = 16 * GIBI
 
@@ -112,7 +128,9 @@ def build_environment(
 
     Raises:
         EnvironmentFailedError: The requirements or the encoder's construction failed.
-        UserError: The requirements could not be installed, and no package index answers.
+        UncertainError: They may have, by no fault of theirs: no package index answers, our disk is
+            full, the machine is loaded, somebody ended a process.
+        UserError: There is no pip here to install with, or the folder cannot be written.
     """
     environment = Environment(into, _offline_variables(into))
     for name in ("home", "build"):
@@ -139,14 +157,14 @@ def build_environment(
                 ours = clean_environment(**_pip_variables(), HOME=os.devnull)
             may_be_network = done.code != 0 and done.stopped in (None, Verdict.TIME_LIMIT)
             if may_be_network and not index_answers(ours):
-                raise UserError(_NO_INDEX)
+                raise UncertainError(None, _NO_INDEX)
             _judge(done, lock, "requirements.txt could not be installed", (folder, into))
         order = _construction(submission, folder)
         words = [str(_CONSTRUCT), str(ENCODER_ROOM), json.dumps(order)]
         bounds = Bounds(limits.construct_s, into, limits.disk_bytes)
         done = _locked(environment, lock, words, bounds=bounds, place=(folder, logs, "construct"))
         _judge(done, lock, f"{submission.encoder} could not be constructed", (folder, into))
-    shutil.rmtree(into / "build", ignore_errors=True)
+    remove_tree(into / "build")
     return replace(environment, num_parameters=_count_parameters(done))
 
 
@@ -211,6 +229,11 @@ def _judge(done: Outcome, lock: Lock, what: str, places: tuple[Path, ...]) -> No
     tail = told(done.tail(), *places, width=300)
     if done.stopped is Verdict.TIME_LIMIT:
         problem = Problem(done.stopped, f"{what}: it did not end within {done.wall_s:.0f} s.")
+        if load := load_of_machine():
+            raise UncertainError(problem, load)
+        problem = replace(problem, evidence="the clock of a machine that was not loaded")
+    elif done.stopped is Verdict.TOO_DEEP:
+        problem = Problem(done.stopped, f"{what}: {TOO_DEEP}.")
     elif done.stopped is not None:
         problem = Problem(done.stopped, f"{what}: it filled more disk than it may.")
     elif lock.was_out_of_memory():
@@ -219,6 +242,12 @@ def _judge(done: Outcome, lock: Lock, what: str, places: tuple[Path, ...]) -> No
         problem = Problem(
             Verdict.ENVIRONMENT_FAILED, f"{what} (exit code {done.code}). The last lines:\n{tail}"
         )
+        if done.code in KILLED:
+            evidence = "its process was ended by signal 9, which its memory limit did not send"
+            raise UncertainError(problem, evidence)
+        if disk_is_full(places[-1]):
+            evidence = f"{what}, and our own disk is full ({places[-1]})"
+            raise UncertainError(None, evidence)
     raise EnvironmentFailedError(problem)
 
 
@@ -245,16 +274,21 @@ def create_venv(folder: Path, inherited: Sequence[Path]) -> None:
             environments that uv makes.
 
     Raises:
-        EnvironmentFailedError: There is no pip, and this Python brings none along.
+        UserError: There is no pip, and this Python brings none along.
+        OutputError: The folder cannot be written.
     """
     with_pip = not any((path / "pip").is_dir() for path in inherited)
     try:
         venv.EnvBuilder(symlinks=True, with_pip=with_pip).create(folder)
     except subprocess.CalledProcessError as error:
-        text = "There is no pip beside auricle to install requirements with; install pip there."
-        raise EnvironmentFailedError(Problem(Verdict.ENVIRONMENT_FAILED, text)) from error
+        raise UserError(
+            "There is no pip beside auricle to install requirements with, so there is no verdict. "
+            "Install pip there."
+        ) from error
+    except OSError as error:
+        raise write_failure(folder, error) from error
     site = next(folder.glob("lib/python*/site-packages"))
-    (site / "inherited.pth").write_text("".join(f"{path}\n" for path in inherited), "utf-8")
+    write_text(site / "inherited.pth", "".join(f"{path}\n" for path in inherited))
 
 
 def _offline_variables(folder: Path) -> dict[str, str]:
@@ -274,18 +308,57 @@ def _online_variables(folder: Path) -> dict[str, str]:
 
 
 def _pip_variables() -> dict[str, str]:
-    """Where pip looks for packages; an index with a password in its address stays here."""
-    found = {name: os.environ[name] for name in _PIP_VARIABLES if name in os.environ}
-    return {name: value for name, value in found.items() if "@" not in value}
+    """Where pip looks for packages: by our variables, else by the machine's configuration.
+
+    What holds a password or a token stays here, and no file of configuration is shown.
+    """
+    found = _configured(_PIP_CONFIGURATION)
+    found |= {name: os.environ[name] for name in _PIP_VARIABLES if name in os.environ}
+    words = {
+        name: " ".join(w for w in value.split() if not _has_secret(w))
+        for name, value in found.items()
+    }
+    return {name: value for name, value in words.items() if value} | {"PIP_CONFIG_FILE": os.devnull}
 
 
-def freeze_environment(environment: Environment) -> dict[str, Any]:
+def _configured(path: Path) -> dict[str, str]:
+    """What a pip.conf says of where packages are, as pip's own variables."""
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, configparser.Error):
+        return {}
+    found = {}
+    for section in ("global", "install"):
+        for name, value in parser.items(section) if parser.has_section(section) else ():
+            variable = f"PIP_{name.upper().replace('-', '_')}"
+            if variable in _PIP_VARIABLES:
+                found[variable] = value
+    return found
+
+
+def _has_secret(word: str) -> bool:
+    parts = urlsplit(word)
+    return "@" in word or bool(parts.scheme and (parts.query or parts.fragment))
+
+
+def freeze_environment(environment: Environment, *, limit_s: float = 1800.0) -> dict[str, Any]:
     """Facts about a finished environment for the receipt: its hash and its packages' versions.
 
     A stranger's code wrote it, so links are noted but never followed, and only plain files read.
+    What takes no space on disk can be endless to read.
+
+    Args:
+        environment: The environment.
+        limit_s: How long this may take.
+
+    Raises:
+        EnvironmentFailedError: It took longer.
+        UncertainError: It took longer on a loaded machine.
     """
     digest = hashlib.sha256()
     count = 0
+    deadline = time.monotonic() + limit_s
     for base, folders, names in os.walk(environment.folder, followlinks=False):
         folders.sort()
         for name in sorted([*names, *(f for f in folders if Path(base, f).is_symlink())]):
@@ -295,7 +368,7 @@ def freeze_environment(environment: Environment) -> dict[str, Any]:
             if stat.S_ISLNK(mode):
                 content = f"link {os.fsencode(path.readlink()).hex()}"
             elif stat.S_ISREG(mode) and not name.endswith(".pyc"):
-                content = f"file {sha256_file(path)}"
+                content = f"file {_hash_within(path, deadline, limit_s)}"
             else:
                 continue
             count += 1
@@ -309,6 +382,25 @@ def freeze_environment(environment: Environment) -> dict[str, Any]:
         "installed": own,
         "inherited": inherited,
     }
+
+
+def _hash_within(path: Path, deadline: float, limit_s: float) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+            if time.monotonic() > deadline:
+                break
+    if time.monotonic() <= deadline:
+        return digest.hexdigest()
+    problem = Problem(
+        Verdict.TIME_LIMIT,
+        f"The environment could not be hashed within {limit_s:.0f} s. Leave out of "
+        "requirements.txt and of the constructor's downloads what the encoder does not need.",
+    )
+    if load := load_of_machine():
+        raise UncertainError(problem, load)
+    raise EnvironmentFailedError(problem)
 
 
 def _versions(folders: Iterable[Path]) -> dict[str, str]:

@@ -11,9 +11,11 @@ hidden clips.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,9 +29,9 @@ from auricle.challenge.receipt import RECEIPT, digest_run, make_receipt, sign_re
 from auricle.challenge.stages import STAGES
 from auricle.challenge.submission import FILE_NAME, Submission
 from auricle.challenge.verdicts import Stage
-from auricle.challenge.verify import VerifyOptions, open_examination
+from auricle.challenge.verify import Examination, VerifyOptions, open_examination
 from auricle.errors import UserError
-from auricle.files import data_home, make_folder, write_json
+from auricle.files import data_home, file_lock, make_folder, remove_tree, write_json
 from auricle.progress import Progress, SilentProgress
 from auricle.runs.folder import RunFolder
 
@@ -112,14 +114,17 @@ def judge(archive: Path, *, options: JudgeOptions, progress: Progress | None = N
     apply_settings(open_suite(suite).recipe, options.settings)
     names = STAGES if options.smoke else STAGES[:-1]
     progress = progress or SilentProgress()
-    with open_examination(archive, options.verify, progress) as examination:
+    with (
+        _alone(out),
+        open_examination(archive, options.verify, progress) as examination,
+    ):
         evals = [word for each in evaluations for word in ("--eval", each)]
         _require_data([suite, *evals], examination.workplace, progress)
         examination.run(names)
         found = examination.result()
         if not found.accepted or examination.trial is None or found.submission is None:
-            refused = _keep_refusal(out, found.receipt, examination.workplace)
-            return Judgement(tuple(found.stages), found.receipt, None, None, refused=refused)
+            kept = _keep_refusal(out, found.receipt, examination.workplace)
+            return Judgement(tuple(found.stages), found.receipt, None, None, refused=kept)
         budget = int(options.verify.settings.disk_bytes * FEATURES_PART)
         words = ["--seed", str(options.seed), "--disk-budget", str(budget), *evals]
         words += options.models
@@ -138,32 +143,58 @@ def judge(archive: Path, *, options: JudgeOptions, progress: Progress | None = N
                 ) from error
             stage.advance()
         stages = (*found.stages, run_stage)
-        run = None
-        if answer is not None:
-            run = RunFolder.open(Path(answer["run"]))
-            _name_after(found.submission, run, scratch)
-            shutil.copyfile(examination.root / FILE_NAME, run.path / FILE_NAME)
-            shutil.copyfile(examination.root / found.submission.report, run.path / "report.pdf")
-        receipt = make_receipt(
-            examination.archive,
-            stages,
-            team=found.submission.team,
-            locks=examination.trial.locks_facts,
-            limits=options.limits(),
-            environment=examination.trial.environment_facts,
-            run=digest_run(run) if run else None,
-        )
-        if options.verify.key is not None:
-            receipt = sign_receipt(receipt, options.verify.key)
-        if run is not None:
-            write_json(run.path / RECEIPT, receipt)
-            os.replace(run.path, out)  # noqa: PTH105
-        else:
-            refused = _keep_refusal(out, receipt, scratch)
-        shutil.rmtree(scratch.folder)
+        receipt, refused = _keep(examination, options, stages, answer, scratch)
     if answer is None:
         return Judgement(stages, receipt, None, None, refused=refused)
     return Judgement(stages, receipt, out, answer["scores"], answer["further"])
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Have a judged run's folder to ourselves: two of one name would mix their work and logs."""
+    lock = make_folder(out.parent) / f".judging-{out.name}.lock"
+    with file_lock(lock, what=f"the judged run {out}"):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def _keep(
+    examination: Examination,
+    options: JudgeOptions,
+    stages: tuple[Stage, ...],
+    answer: dict[str, Any] | None,
+    scratch: Workplace,
+) -> tuple[dict[str, Any], Path | None]:
+    """Put the run in its place, or what was said of one that was refused, with the receipt."""
+    submission, trial, out = examination.submission, examination.trial, options.out.absolute()
+    assert submission is not None
+    assert trial is not None
+    run = RunFolder.open(Path(answer["run"])) if answer is not None else None
+    if run is not None:
+        _name_after(submission, run, scratch)
+        shutil.copyfile(examination.root / FILE_NAME, run.path / FILE_NAME)
+        shutil.copyfile(examination.root / submission.report, run.path / "report.pdf")
+    receipt = make_receipt(
+        examination.archive,
+        stages,
+        team=submission.team,
+        locks=trial.locks_facts,
+        limits=options.limits(),
+        environment=trial.environment_facts,
+        run=digest_run(run) if run else None,
+    )
+    if options.verify.key is not None:
+        receipt = sign_receipt(receipt, options.verify.key)
+    refused = None
+    if run is not None:
+        write_json(run.path / RECEIPT, receipt)
+        os.replace(run.path, out)  # noqa: PTH105
+    else:
+        refused = _keep_refusal(out, receipt, scratch)
+    remove_tree(scratch.folder)
+    return receipt, refused
 
 
 def _find_suite(given: str) -> str:

@@ -8,7 +8,6 @@ without a problem is packed.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -18,7 +17,7 @@ from auricle.challenge.bundle import Listing, list_folder, write_archive
 from auricle.challenge.commands import Workplace
 from auricle.challenge.report import check_report
 from auricle.challenge.rules import check_rules
-from auricle.challenge.stages import Settings, Trial
+from auricle.challenge.stages import Settings, Trial, in_tries
 from auricle.challenge.submission import (
     FILE_NAME,
     Submission,
@@ -28,7 +27,7 @@ from auricle.challenge.submission import (
 )
 from auricle.challenge.verdicts import Problem, Stage, judged, not_reached
 from auricle.errors import UserError
-from auricle.files import sha256_file
+from auricle.files import scratch_folder, sha256_file
 from auricle.progress import Progress, SilentProgress
 from auricle.sandbox.wrap import no_locks
 
@@ -95,10 +94,9 @@ def pack(
     stages: list[Stage] = []
     progress = progress or SilentProgress()
     with (
-        tempfile.TemporaryDirectory(prefix="auricle-pack-") as name,
+        scratch_folder("auricle-pack-") as work,
         progress.stage("packing", len(STAGES), "stages") as shown_stage,
     ):
-        work = Path(name)
         for stage in _examine(folder, listing, work, settings or Settings()):
             stages.append(stage)
             shown_stage.note(stage.name)
@@ -126,7 +124,8 @@ def _examine(
         submission = salvage_submission(folder)
     yield judged("declaration", problems, "complete")
     name = submission.report if submission else "report.pdf"
-    yield judged("report", check_report(folder.joinpath(*PurePosixPath(name).parts)), "a good PDF")
+    report = folder.joinpath(*PurePosixPath(name).parts)
+    yield in_tries("report", lambda: judged("report", check_report(report), "a good PDF"))
     if submission is None or submission.encoder_file not in listing.files:
         for stage in ("environment", "contract", "memory", "smoke"):
             yield not_reached(stage, f"{FILE_NAME} names no encoder that is there.")

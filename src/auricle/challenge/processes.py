@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -115,25 +116,43 @@ def _watch(process: subprocess.Popen[bytes], bounds: Bounds, started: float) -> 
         if now - started > bounds.time_s:
             return Verdict.TIME_LIMIT
         if bounds.folder is not None and now - measured > _MEASURE_EVERY_S:
-            if folder_bytes(bounds.folder) > bounds.folder_bytes:
-                return Verdict.DISK_LIMIT
+            if (verdict := _disk_verdict(bounds)) is not None:
+                return verdict
             measured = time.monotonic()
         time.sleep(_POLL_S)
-    if bounds.folder is not None and folder_bytes(bounds.folder) > bounds.folder_bytes:
-        return Verdict.DISK_LIMIT
-    return None
+    return _disk_verdict(bounds)
 
 
-def folder_bytes(folder: Path) -> int:
-    """Disk space of a tree; a tree that changes meanwhile, and links, are borne."""
+def _disk_verdict(bounds: Bounds) -> Verdict | None:
+    if bounds.folder is None:
+        return None
+    size = folder_bytes(bounds.folder)
+    if size is None:
+        return Verdict.TOO_DEEP
+    return Verdict.DISK_LIMIT if size > bounds.folder_bytes else None
+
+
+MAX_NESTING = 100
+TOO_DEEP = f"it nested folders more than {MAX_NESTING} deep"
+
+
+def folder_bytes(folder: Path) -> int | None:
+    """Disk space of a tree; a tree that changes meanwhile, and links, are borne.
+
+    Returns:
+        None for folders that are nested so deep that they cannot be looked into.
+    """
     total = 0
-    waiting = [str(folder)]
+    waiting = [(str(folder), 0)]
     while waiting:
-        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
+        path, depth = waiting.pop()
+        if depth > MAX_NESTING:
+            return None
+        with contextlib.suppress(OSError), os.scandir(path) as entries:
             for entry in entries:
                 with contextlib.suppress(OSError):
                     if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
+                        waiting.append((entry.path, depth + 1))
                     total += entry.stat(follow_symlinks=False).st_blocks * 512
     return total
 
@@ -143,6 +162,25 @@ def _last_bytes(path: Path) -> bytes:
         size = stream.seek(0, os.SEEK_END)
         stream.seek(max(0, size - _MAX_READ))
         return stream.read()
+
+
+KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
+"""Exit codes of signal 9: as we are told it, and as bubblewrap passes it on."""
+_FREE_BYTES = 64 << 20
+
+
+def load_of_machine() -> str:
+    """How busy the machine is if it has more to do than it can, in words; empty if it has not."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    load = os.getloadavg()[0]
+    if load <= 1.25 * (cores or 1):
+        return ""
+    return f"the machine was loaded ({load:.1f} processes for {cores} cores)"
+
+
+def disk_is_full(folder: Path) -> bool:
+    """Whether there is hardly any space left where a folder lies."""
+    return shutil.disk_usage(folder).free < _FREE_BYTES
 
 
 def clean_environment(**changes: str) -> dict[str, str]:

@@ -65,6 +65,7 @@ def make_receipt(
         team=team,
         accepted=is_accepted(stages),
         stages={stage.name: str(stage.verdict) for stage in stages},
+        evidence={stage.name: stage.evidence for stage in stages if stage.evidence},
         locks=dict(locks),
         limits=dict(limits or {}),
         environment_sha256=environment.get("sha256"),

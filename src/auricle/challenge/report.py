@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from auricle.challenge.verdicts import Problem, Verdict, shown
+from auricle.challenge.processes import KILLED, load_of_machine
+from auricle.challenge.verdicts import Problem, UncertainError, Verdict, shown
 
 MAX_PAGES = 6
 MAX_BYTES = 20 << 20
@@ -76,15 +77,22 @@ def _read_facts(path: Path, prefix: Sequence[str]) -> dict[str, Any] | Problem:
             timeout=_TIME_LIMIT_S,
             check=False,
         )
-    except subprocess.TimeoutExpired:
-        return _invalid(f"The report could not be read within {_TIME_LIMIT_S:.0f} s.")
+    except subprocess.TimeoutExpired as error:
+        problem = _invalid(f"The report could not be read within {_TIME_LIMIT_S:.0f} s.")
+        if load := load_of_machine():
+            raise UncertainError(problem, load) from error
+        return problem
     try:
         facts = json.loads(done.stdout[: 1 << 20])
-    except ValueError:
-        return _invalid(
+    except ValueError as error:
+        problem = _invalid(
             "The report could not be read: its reader ended without an answer "
             f"(exit code {done.returncode}). Export the PDF anew."
         )
+        if done.returncode in KILLED:
+            evidence = "the process that reads it was ended by signal 9"
+            raise UncertainError(problem, evidence) from error
+        return problem
     if not isinstance(facts, dict) or "error" in facts:
         reason = shown(str(facts.get("error")), 200) if isinstance(facts, dict) else "no facts"
         return _invalid(f"The report cannot be read as a PDF ({reason}). Export the PDF anew.")

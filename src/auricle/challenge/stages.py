@@ -6,17 +6,24 @@ locks, is the caller's choice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from auricle.challenge.commands import (
+    KILLED_TEXT,
+    NOT_BY_ITSELF,
+    OWN_MEMORY,
     Workplace,
     encoder_policy,
     encoder_words,
     explain_failure,
     parse_answer,
     run_auricle,
+    timed_out,
 )
 from auricle.challenge.environment import (
     Environment,
@@ -28,9 +35,18 @@ from auricle.challenge.environment import (
 from auricle.challenge.processes import Bounds
 from auricle.challenge.rules import CARD_BYTES, check_parameters
 from auricle.challenge.submission import Submission
-from auricle.challenge.verdicts import Problem, Stage, Verdict, judged, shown, told
+from auricle.challenge.verdicts import (
+    Problem,
+    Stage,
+    UncertainError,
+    Verdict,
+    judged,
+    shown,
+    told,
+)
 from auricle.encoder.protocol import judged_variables
 from auricle.errors import UserError
+from auricle.files import remove_tree
 from auricle.sandbox.policy import GIBI
 from auricle.sandbox.wrap import Locks
 
@@ -38,6 +54,41 @@ STAGES = (
     *("archive", "manifest", "report", "declaration"),
     *("environment", "contract", "memory", "smoke"),
 )
+_LATE = re.compile(r"\bdid not finish within [0-9.]+ s\b")
+TRIES = 3
+WAITS_S = (10.0, 60.0)
+"""Between tries: what filled a machine may be gone by then."""
+
+
+def in_tries(name: str, attempt: Callable[[], Stage]) -> Stage:
+    """Make a stage again where its end may be nobody's fault; the same end each time is a verdict.
+
+    Args:
+        name: The stage.
+        attempt: Makes it.
+
+    Raises:
+        UserError: There is no verdict: the ends differ, or are ones that never can be one.
+    """
+    ends: list[UncertainError] = []
+    for wait_s in (0.0, *WAITS_S):
+        time.sleep(wait_s)
+        try:
+            return attempt()
+        except UncertainError as error:
+            ends.append(error)
+    problems = [end.problem for end in ends]
+    last = problems[-1]
+    if last is None or any(p is None or p.verdict is not last.verdict for p in problems):
+        seen = "; ".join(dict.fromkeys(end.evidence for end in ends))
+        raise UserError(
+            f"The stage '{name}' was tried {len(ends)} times, and there is no verdict: {seen}. "
+            "Mend what is wrong with the machine, and give the same command again."
+        )
+    evidence = f"the same end in each of {len(ends)} tries: {ends[-1].evidence}"
+    return judged(name, [replace(last, evidence=evidence)])
+
+
 _MEMORY_CHECKS = ("memory_training_batch", "memory_longest_clip")
 
 
@@ -91,6 +142,10 @@ class Trial:
 
     def build(self) -> Stage:
         """The environment stage."""
+        return in_tries("environment", self._build)
+
+    def _build(self) -> Stage:
+        remove_tree(self.workplace.environment)  # of a try before this one
         try:
             self.environment = build_environment(
                 self.submission,
@@ -100,15 +155,20 @@ class Trial:
                 limits=self.settings.fetch,
                 logs=self.workplace.logs,
             )
+            self.environment_facts = freeze_environment(
+                self.environment, limit_s=self.settings.fetch.construct_s
+            )
         except EnvironmentFailedError as error:
             return judged("environment", [error.problem])
-        self.environment_facts = freeze_environment(self.environment)
         count = len(self.environment_facts["installed"])
         said = f"packages installed beside auricle's own: {count}; the encoder was constructed"
         return judged("environment", [], said)
 
     def examine(self) -> Stage:
         """The contract stage: `auricle check`."""
+        return in_tries("contract", self._examine)
+
+    def _examine(self) -> Stage:
         assert self.environment is not None
         policy = encoder_policy(
             self.environment,
@@ -151,10 +211,15 @@ class Trial:
             verdict = (
                 Verdict.CONTRACT_BROKEN if check.get("passed") is False else Verdict.TIME_LIMIT
             )
-            problems.append(Problem(verdict, f"{name}: {text}"))
+            problem = Problem(verdict, f"{name}: {text}")
+            if not out_of_memory and KILLED_TEXT.search(message):
+                raise UncertainError(problem, NOT_BY_ITSELF)
+            if _LATE.search(message) or verdict is Verdict.TIME_LIMIT:
+                problem = timed_out(problem)
+            problems.append(problem)
         if out_of_memory:
             message = f"The encoder used up all {self.settings.memory_bytes} bytes that it may."
-            problems.insert(0, Problem(Verdict.MEMORY_LIMIT, message))
+            problems.insert(0, Problem(Verdict.MEMORY_LIMIT, message, OWN_MEMORY))
         if not problems and answer.get("passed") is not True:
             problems.append(Problem(Verdict.CONTRACT_BROKEN, "The check did not pass."))
         return problems
@@ -211,6 +276,19 @@ class Trial:
         Raises:
             UserError: It stopped, or lacks a task, by no fault of the submission.
         """
+        answers: list[dict[str, Any] | None] = []
+
+        def attempt() -> Stage:
+            stage, answer = self._run(name, suite, words, limit_s, workplace)
+            answers.append(answer)
+            return stage
+
+        stage = in_tries(name, attempt)
+        return stage, answers[-1] if answers else None
+
+    def _run(
+        self, name: str, suite: str, words: list[str], limit_s: float, workplace: Workplace | None
+    ) -> tuple[Stage, dict[str, Any] | None]:
         assert self.environment is not None
         policy = encoder_policy(
             self.environment,

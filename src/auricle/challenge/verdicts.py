@@ -69,6 +69,36 @@ class Problem:
 
     verdict: Verdict
     message: str
+    evidence: str = ""
+    """On what the verdict rests, where that is not the stage's usual ground; names no clip."""
+
+
+class UncertainError(Exception):
+    """An end that may be nobody's fault: signal 9 from outside, a loaded machine, a full disk."""
+
+    def __init__(self, problem: Problem | None, evidence: str) -> None:
+        """Say what was seen.
+
+        Args:
+            problem: The verdict if it ends so each time; None for what can never be one.
+            evidence: What is known about the end.
+        """
+        super().__init__(evidence)
+        self.problem = problem
+        self.evidence = evidence
+
+
+_GROUNDS = {
+    "archive": "the archive's own bytes",
+    "manifest": "the hash of every unpacked file",
+    "files": "the files of the folder",
+    "report": "what a process behind locks read in the PDF",
+    "declaration": "the text of the declaration and the files beside it",
+    "environment": "exit status and output of the installation or of the first construction",
+    "contract": "the answers of the encoder to 'auricle check'",
+    "memory": "the peak of memory that 'auricle check' measured",
+}
+_RUN_GROUND = "the error with which the run ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +125,15 @@ class Stage:
         """All problems, one per line, or the note."""
         return "\n".join(problem.message for problem in self.problems) or self.note
 
+    @property
+    def evidence(self) -> str:
+        """On what a verdict that is not good rests; empty without one."""
+        if self.passed is not False:
+            return ""
+        own = dict.fromkeys(problem.evidence for problem in self.problems)
+        ground = _GROUNDS.get(self.name, _RUN_GROUND)
+        return "; ".join(dict.fromkeys(each or ground for each in own))
+
     def record(self) -> dict[str, object]:
         """The stage as it stands in JSON output and receipts."""
         return {
@@ -102,6 +141,7 @@ class Stage:
             "passed": self.passed,
             "verdict": str(self.verdict),
             "message": self.message,
+            "evidence": self.evidence,
             "problems": [{"verdict": str(p.verdict), "message": p.message} for p in self.problems],
         }
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -24,11 +23,11 @@ from auricle.challenge.registration import check_registered, require_table
 from auricle.challenge.report import check_report, report_child_paths
 from auricle.challenge.report_child import COMPUTE_S
 from auricle.challenge.rules import check_rules
-from auricle.challenge.stages import STAGES, Settings, Trial
+from auricle.challenge.stages import STAGES, Settings, Trial, in_tries
 from auricle.challenge.submission import FILE_NAME, Submission, SubmissionError, read_submission
 from auricle.challenge.verdicts import Problem, Stage, Verdict, judged, not_reached, shown
 from auricle.errors import UserError
-from auricle.files import make_folder
+from auricle.files import make_folder, scratch_folder
 from auricle.progress import Progress, SilentProgress
 from auricle.sandbox.bubblewrap import find_bubblewrap
 from auricle.sandbox.policy import Policy, own_python_paths
@@ -125,8 +124,7 @@ def open_examination(
         find_bubblewrap()  # before anything else, because it says what to do
     with contextlib.ExitStack() as stack:
         if options.work is None:
-            temporary = tempfile.TemporaryDirectory(prefix="auricle-verify-")
-            folder = Path(stack.enter_context(temporary))
+            folder = stack.enter_context(scratch_folder("auricle-verify-"))
         else:
             folder = make_folder(options.work.absolute())
             if any(folder.iterdir()):
@@ -270,11 +268,14 @@ class Examination:
         policy = Policy(
             readable=readable, memory_bytes=3 << 30, scratch_bytes=64 << 20, cpu_time_s=COMPUTE_S
         )
-        with self.locks(policy) as lock:
-            self._locks_facts = lock.description
-            return judged(
-                "report", check_report(path, prefix=lock.prefix), "a PDF within its limits"
-            )
+
+        def attempt() -> Stage:
+            with self.locks(policy) as lock:
+                self._locks_facts = lock.description
+                problems = check_report(path, prefix=lock.prefix)
+                return judged("report", problems, "a PDF within its limits")
+
+        return in_tries("report", attempt)
 
     def _declaration(self) -> Stage:
         try:

@@ -6,8 +6,6 @@ Fields may be added; none is renamed. A receipt of an older auricle has neither 
 
 from __future__ import annotations
 
-from pydantic import JsonValue
-
 from auricle.records.record import Record
 
 SCHEMA_VERSION = 1
@@ -61,7 +59,7 @@ class Receipt(Record):
     """Whether no stage failed."""
     stages: dict[str, str] = {}
     """Verdict of each stage."""
-    evidence: dict[str, JsonValue] = {}
+    evidence: dict[str, str] = {}
     """Of each stage that was not good: on what its verdict rests."""
     locks: dict[str, str] = {}
     """What held the code; empty where none of it was run."""

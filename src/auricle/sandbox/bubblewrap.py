@@ -24,7 +24,7 @@ _OLDEST = (0, 6)
 _SYSTEM = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64")
 _NETWORK_FILES = (
     *("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ssl", "/etc/ca-certificates"),
-    *("/etc/pki", "/usr/share/ca-certificates", "/etc/pip.conf"),
+    *("/etc/pki", "/usr/share/ca-certificates"),
 )
 _GPU_DEVICES = ("nvidia*", "dri", "kfd")
 

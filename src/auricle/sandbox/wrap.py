@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from auricle.files import scratch_folder
 from auricle.sandbox.bubblewrap import Bubblewrap, SandboxError, find_bubblewrap, plan_command
 from auricle.sandbox.limits import Group, make_group
 from auricle.sandbox.policy import PASSED_VARIABLES, Policy
@@ -134,15 +135,14 @@ def no_locks(policy: Policy) -> Iterator[Lock]:
     Args:
         policy: Left aside, but for the folder where the command starts.
     """
-    with tempfile.TemporaryDirectory(prefix="auricle-lock-") as name:
+    with scratch_folder("auricle-lock-") as folder:
         description = {"sandbox": "none (own code)", "limits": "none", "system_calls": "unfiltered"}
-        yield Lock((), description, Path(name), None, policy.folder)
+        yield Lock((), description, folder, None, policy.folder)
 
 
 @contextlib.contextmanager
 def _lock_folder(config: dict[str, Any]) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    with tempfile.TemporaryDirectory(prefix="auricle-lock-") as name:
-        folder = Path(name)
+    with scratch_folder("auricle-lock-") as folder:
         path = folder / "lock.json"
         path.write_text(json.dumps(config), encoding="utf-8")
         yield folder, (sys.executable, "-I", "-S", str(_LAUNCH), str(path))
@@ -199,12 +199,32 @@ def _own_folders(folders: tuple[Path, ...], user: int | None) -> Iterator[None]:
 
 def _give(folder: Path, user: int) -> None:
     """Change the owner of a tree that a stranger may have written: links are never followed."""
-    for base, folders, files, descriptor in os.fwalk(folder, follow_symlinks=False):
-        for name in [*folders, *files]:
-            os.chown(name, user, user, dir_fd=descriptor, follow_symlinks=False)
-            mode = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
-            if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
-                plain = stat.S_IMODE(mode) & 0o755 | (0o755 if stat.S_ISDIR(mode) else 0o644)
-                os.chmod(name, plain, dir_fd=descriptor)
-        if base == str(folder):
-            os.fchown(descriptor, user, user)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        _give_below(descriptor, user, _DEEPEST)
+        os.fchown(descriptor, user, user)
+    finally:
+        os.close(descriptor)
+
+
+_DEEPEST = 150
+"""Below that nothing is given: whoever watches a tree refuses one that is nested so deep."""
+
+
+def _give_below(folder: int, user: int, levels: int) -> None:
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries]
+    for name in names:
+        os.chown(name, user, user, dir_fd=folder, follow_symlinks=False)
+        mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            continue
+        plain = stat.S_IMODE(mode) & 0o755 | (0o755 if stat.S_ISDIR(mode) else 0o644)
+        os.chmod(name, plain, dir_fd=folder)
+        if stat.S_ISDIR(mode) and levels > 0:
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+            inner = os.open(name, flags, dir_fd=folder)
+            try:
+                _give_below(inner, user, levels - 1)
+            finally:
+                os.close(inner)
