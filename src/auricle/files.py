@@ -28,11 +28,16 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _BLOCK = 1 << 20
 
 
+def user_path(text: str | os.PathLike[str]) -> Path:
+    """A path that a user wrote, its ``~`` filled in; where nobody has that name it stays a name."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111  pathlib's own raises
+
+
 def data_home() -> Path:
     """Folder of everything that is fetched or derived: ``$AURICLE_HOME`` or the platform's own."""
     chosen = os.environ.get("AURICLE_HOME")
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        return user_path(chosen).absolute()
     import platformdirs
 
     return Path(platformdirs.user_data_dir("auricle", appauthor=False))

@@ -115,6 +115,62 @@ def bzip2() -> bytes:
     return stream.getvalue()
 
 
+def unnamed(*, local: bool = True) -> bytes:
+    """An entry whose name is empty; `zipfile` writes none."""
+    data = renamed("a", "a")
+    name = b"a"
+    for magic, lengths, start in ((b"PK\x03\x04", 26, 30), (b"PK\x01\x02", 28, 46)):
+        place = data.index(magic)
+        assert data[place + start : place + start + 1] == name
+        data = data[: place + lengths] + b"\0\0" + data[place + lengths + 2 :]
+        data = data[: place + start] + data[place + start + 1 :]
+    return moved(data, 1, 1)
+
+
+def moved(data: bytes, directory: int, second: int) -> bytes:
+    """The same archive with other places: of its directory, and of its second entry."""
+    end = data.rindex(b"PK\x05\x06")
+    start, size = struct.unpack_from("<LL", data, end + 12)[::-1]
+    places = struct.pack("<LL", size - directory, start - directory)
+    data = data[: end + 12] + places + data[end + 20 :]
+    place = data.index(b"PK\x01\x02", data.index(b"PK\x01\x02") + 4) + 42
+    (offset,) = struct.unpack_from("<L", data, place)
+    return data[:place] + struct.pack("<L", offset - second) + data[place + 4 :]
+
+
+def far_offset() -> bytes:
+    """An entry that lies, by its 64-bit field, where no file can be read."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("a.txt", b"x")
+        archive.filelist[0].extra = struct.pack("<HHQ", 1, 8, (1 << 64) - 5)
+    data = stream.getvalue()
+    return in_directory(data, 42, "<L", 0xFFFFFFFF)
+
+
+def in_local(data: bytes, offset: int, form: str, value: int) -> bytes:
+    """Overwrite a field of the first entry's own header."""
+    packed = struct.pack(form, value)
+    return data[:offset] + packed + data[offset + len(packed) :]
+
+
+def commented(comment: bytes) -> bytes:
+    stream = io.BytesIO(plain(("a.txt", b"x")))
+    with zipfile.ZipFile(stream, "a") as archive:
+        archive.comment = comment
+    return stream.getvalue()
+
+
+def gap() -> bytes:
+    """Bytes between the last entry and the directory, with the directory's place told right."""
+    data = plain(("a.txt", b"x"))
+    start = data.index(b"PK\x01\x02")
+    end = data.rindex(b"PK\x05\x06")
+    (place,) = struct.unpack_from("<L", data, end + 16)
+    data = data[: end + 16] + struct.pack("<L", place + 9) + data[end + 20 :]
+    return data[:start] + b"concealed" + data[start:]
+
+
 HOSTILE: dict[str, tuple[Callable[[], bytes], Verdict]] = {
     "parent folder": (lambda: plain(("../evil.py", b"x")), Verdict.PATH_TRAVERSAL),
     "parent folder inside": (lambda: plain(("a/../../evil.py", b"x")), Verdict.PATH_TRAVERSAL),
@@ -129,6 +185,38 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], Verdict]] = {
     "zero byte": (lambda: renamed("evil.py-good", "evil.py\0good"), Verdict.BAD_NAME),
     "right to left": (lambda: plain(("evil\u202egpj.py", b"x")), Verdict.BAD_NAME),
     "no width": (lambda: plain(("encoder\u200b.py", b"x")), Verdict.BAD_NAME),
+    "no name": (unnamed, Verdict.BAD_NAME),
+    "leading zero byte": (lambda: renamed("evil.py", "\0vil.py"), Verdict.BAD_NAME),
+    "offset beyond all files": (far_offset, Verdict.DAMAGED),
+    "junk behind the end": (lambda: plain(("a.txt", b"x")) + b"junk", Verdict.OVERLAP),
+    "an end in the comment": (
+        lambda: commented(b"PK\x05\x06" + bytes(18)),
+        Verdict.OVERLAP,
+    ),
+    "bytes before the directory": (gap, Verdict.OVERLAP),
+    "another method before the bytes": (
+        lambda: in_local(plain(("a.py", b"x")), 8, "<H", 8),
+        Verdict.DAMAGED,
+    ),
+    "another checksum before the bytes": (
+        lambda: in_local(plain(("a.py", b"x")), 14, "<L", 7),
+        Verdict.LYING_SIZE,
+    ),
+    "another size before the bytes": (
+        lambda: in_local(plain(("a.py", b"x")), 22, "<L", 7),
+        Verdict.LYING_SIZE,
+    ),
+    "encrypted before the bytes": (
+        lambda: in_local(plain(("a.py", b"x")), 6, "<H", 1),
+        Verdict.DAMAGED,
+    ),
+    **{
+        f"device {name}": (lambda name=name: plain((name, b"x")), Verdict.BAD_NAME)  # type: ignore[misc]
+        for name in (
+            *("con", "NUL", "aux.py", "a/Prn.txt/b.py", "com1.tar.gz", "LPT9", "com\u00b9.txt"),
+            *("CONIN$", "nul .txt", "what?.py", "a*b.py", 'a"b.py', "a<b.py", "a|b.py"),
+        )
+    },
     "trailing space": (lambda: plain(("encoder.py ", b"x")), Verdict.BAD_NAME),
     "long part": (lambda: plain(("a" * 201, b"x")), Verdict.NAME_TOO_LONG),
     "long name": (lambda: plain(("/".join(["a" * 90] * 5), b"x")), Verdict.NAME_TOO_LONG),
@@ -224,6 +312,8 @@ def test_what_is_unpacked_never_exceeds_the_declared_size(tmp_path: Path) -> Non
     data = plain(("a.bin", bytes(8 * MEBI)), deflate=True)
     short = in_directory(data, 24, "<L", 1000)
     checked = in_directory(short, 16, "<L", zlib.crc32(bytes(1000)))
+    checked = in_local(checked, 22, "<L", 1000)
+    checked = in_local(checked, 14, "<L", zlib.crc32(bytes(1000)))
     path.write_bytes(checked)
     entries = extract_archive(path, tmp_path / "out")
     assert [entry.size for entry in entries] == [1000]
@@ -299,3 +389,51 @@ def test_folders_are_open_whatever_the_umask_is(tmp_path: Path) -> None:
         os.umask(before)
     modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in (tmp_path / "out").rglob("*")}
     assert modes == {"a": 0o755, "b": 0o755, "c.py": 0o644}
+
+
+def test_a_name_of_a_million_folders_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(plain(*((f"{'a/' * 32_000}{j}", b"x") for j in range(5))))
+    with pytest.raises(ArchiveError) as caught:
+        inspect_archive(path)
+    assert {problem.verdict for problem in caught.value.problems} == {Verdict.NAME_TOO_LONG}
+
+
+@pytest.mark.parametrize("name", ["console.py", "com10.txt", "auxiliary.py", "nullable", "lpt.bin"])
+def test_names_that_only_begin_like_a_device_are_good(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(plain((name, b"x")))
+    assert [entry.name for entry in inspect_archive(path)] == [name]
+
+
+def test_archives_with_sizes_behind_the_bytes_and_with_64_bit_sizes_are_good(
+    tmp_path: Path,
+) -> None:
+    class Pipe(io.RawIOBase):
+        """What cannot seek, so that sizes are written behind the bytes."""
+
+        def __init__(self) -> None:
+            self.data = b""
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, block: bytes) -> int:  # type: ignore[override]
+            self.data += block
+            return len(block)
+
+    pipe = Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[arg-type]
+        archive.writestr("a.txt", b"x" * 100)
+        archive.writestr("b.txt", b"y")
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name in ("a.txt", "b.txt"):
+            with archive.open(name, "w", force_zip64=True) as out:
+                out.write(b"z" * 10)
+        archive.comment = b"0123456789abcdef0123456789abcdef01234567"  # as hosting services write
+    for number, data in enumerate((pipe.data, stream.getvalue())):
+        path = tmp_path / f"{number}.zip"
+        path.write_bytes(data)
+        names = [entry.name for entry in extract_archive(path, tmp_path / str(number))]
+        assert names == ["a.txt", "b.txt"]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from auricle.challenge.registration import check_registered, register_teams
+from auricle.challenge.registration import check_registered, register_teams, require_table
 from auricle.challenge.submission import parse_submission
 from auricle.challenge.verdicts import Verdict
 from auricle.cli.app import execute
@@ -154,7 +156,7 @@ def test_registration_ends_at_noon_utc_after_its_last_day(
     [
         ("{", "teams.json is no table of teams"),
         ('{"teams": [1]}', "teams.json is no table of teams"),
-        ('{"teams": [{"team": "X"}]}', "teams.json: the entry of 'X' is not valid"),
+        ('{"schema_version": 1, "teams": [{"team": "X"}]}', "the entry of 'X' is not valid"),
     ],
 )
 def test_a_table_that_is_none_is_left_alone(
@@ -164,3 +166,31 @@ def test_a_table_that_is_none_is_left_alone(
     assert execute(["challenge", "register", "owls.yaml"]) == 2
     assert text in capsys.readouterr().err
     assert Path("teams.json").read_text() == content
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda t: t | {"schema_version": 2}, "has schema_version 2; 1 is the one"),
+        (lambda t: t | {"schema_version": "1"}, "has schema_version '1'; 1 is the one"),
+        (lambda t: t | {"schema_version": True}, "has schema_version True"),
+        (lambda t: {"teams": t["teams"]}, "has schema_version None"),
+        (lambda t: t | {"teams": t["teams"] * 2}, "stands in it twice"),
+        (
+            lambda t: t | {"teams": [*t["teams"], t["teams"][0] | {"team": "NIGHT  OWLS"}]},
+            "'NIGHT  OWLS' stands in it twice, the other time as 'Night Owls'",
+        ),
+        (lambda t: [t], "is no table of teams"),
+    ],
+)
+def test_a_table_that_says_two_things_is_refused(
+    tmp_path: Path, change: Callable[[Any], Any], text: str
+) -> None:
+    table = tmp_path / "teams.json"
+    team = {"schema": 1, "team": "Night Owls", "members": ["Ada"], "contact": "a@owls.org"}
+    whole = {"schema_version": 1, "teams": [team | {"tracks": ["a"]}]}
+    table.write_text(json.dumps(change(whole)))
+    with pytest.raises(UserError, match=re.escape(text)):
+        require_table(table)
+    table.write_text(json.dumps(whole))
+    assert require_table(table)[0]["team"] == "Night Owls"

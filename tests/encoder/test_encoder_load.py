@@ -117,6 +117,10 @@ def test_a_folder_called_like_a_file_is_refused(tmp_path: Path) -> None:
     [
         ("{", "are not JSON"),
         ("[1]", "are a JSON list"),
+        ('{"x": 1e999}', "are not JSON"),
+        ('{"x": [-1e999]}', "are not JSON"),
+        ('{"x": NaN}', "are not JSON"),
+        ({"x": float("inf")}, "are not JSON"),
         ('{"a b": 1}', "'a b' cannot be the name of an argument"),
         ({"x": object()}, "are not JSON"),
         ('{"x": NaN}', "are not JSON .*Out of range"),
@@ -151,3 +155,11 @@ def test_the_interpreter_must_be_one(tmp_path: Path) -> None:
 def test_names_are_fit_for_folders(tmp_path: Path) -> None:
     (tmp_path / "my enc (2).py").write_text("")
     assert parse_encoder(str(tmp_path / "my enc (2).py")).name == "my_enc_2_"
+
+
+@pytest.mark.parametrize("text", ["~nosuch", "~nosuch/encoder.py", "~nosuch/encoder.py:Mine"])
+def test_a_home_that_nobody_has_is_one_sentence(text: str) -> None:
+    with pytest.raises(EncoderLoadError, match="~nosuch"):
+        parse_encoder(text)
+    with pytest.raises(EncoderLoadError, match="~nosuch"):
+        parse_encoder("logmel", python=text)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from auricle.challenge.entry_names import check_name, find_collisions
+from auricle.challenge.entry_names import MAX_NAME_BYTES, check_name, find_collisions
 from auricle.challenge.verdicts import Problem, Verdict, shown
 from auricle.errors import UserError
 from auricle.files import write_failure
@@ -29,7 +29,7 @@ _LOCATOR_64 = struct.Struct("<4sLQL")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _UNREADABLE = (
     *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError),
-    *(NotImplementedError, RuntimeError, ValueError, OSError),
+    *(NotImplementedError, RuntimeError, ValueError, OSError, ArithmeticError, LookupError),
 )
 _BLOCK = 1 << 20
 _ZIP_SUFFIXES = (".whl", ".npz", ".pt", ".pth", ".pt2", ".ckpt", ".bin", ".pkl", ".keras", ".docx")
@@ -90,9 +90,10 @@ def inspect_archive(path: Path, *, limits: Limits | None = None) -> list[Entry]:
         with archive:
             problems = _judge_infos(infos, limits)
             problems += _judge_ranges(stream, infos, archive.start_dir)
+            problems += _judge_end(stream, infos, archive.start_dir)
     if problems:
         raise ArchiveError(list(dict.fromkeys(problems)))
-    return [_entry(info) for info in infos if not info.is_dir()]
+    return [_entry(info) for info in infos if not _is_folder(info)]
 
 
 def extract_archive(path: Path, into: Path, *, limits: Limits | None = None) -> list[Entry]:
@@ -215,8 +216,13 @@ def _judge_infos(infos: list[zipfile.ZipInfo], limits: Limits) -> list[Problem]:
                 f"{limits.ratio:g} to 1.",
             )
         )
-    problems += find_collisions([info.filename for info in infos])
+    short = [info.filename for info in infos if len(info.filename) <= MAX_NAME_BYTES]
+    problems += find_collisions(short)
     return problems
+
+
+def _is_folder(info: zipfile.ZipInfo) -> bool:
+    return info.filename.endswith("/")  # its own is_dir() raises where the name is empty
 
 
 def _judge_info(info: zipfile.ZipInfo, limits: Limits) -> Iterator[Problem]:
@@ -252,7 +258,7 @@ def _judge_info(info: zipfile.ZipInfo, limits: Limits) -> Iterator[Problem]:
             f"{said} is stored, yet says {info.compress_size} packed bytes and "
             f"{info.file_size} unpacked ones. Pack the folder again with 'auricle pack'.",
         )
-    if info.is_dir() and info.file_size:
+    if _is_folder(info) and info.file_size:
         yield Problem(
             Verdict.LYING_SIZE,
             f"{said} is a folder, yet has {info.file_size} bytes. Pack the folder again with "
@@ -282,29 +288,126 @@ def _judge_info(info: zipfile.ZipInfo, limits: Limits) -> Iterator[Problem]:
 def _judge_ranges(
     stream: BinaryIO, infos: list[zipfile.ZipInfo], directory: int
 ) -> Iterator[Problem]:
-    """Each entry must have bytes of its own, between the file's begin and the directory."""
+    """Each entry must have bytes of its own, one behind the other, up to the directory."""
     if infos and min(info.header_offset for info in infos) != 0:
         yield Problem(
             Verdict.OVERLAP, "The archive has bytes before its first entry; none are expected."
         )
     end = 0
+    flagged = False
     for info in sorted(infos, key=lambda info: info.header_offset):
-        stream.seek(max(info.header_offset, 0))
-        header = stream.read(_LOCAL.size)
         said = f"The entry '{shown(info.filename)}'"
-        if len(header) < _LOCAL.size or not header.startswith(b"PK\x03\x04"):
+        begin = info.header_offset
+        local = _read_local(stream, begin) if 0 <= begin <= directory else None
+        if local is None:
             yield Problem(Verdict.DAMAGED, f"{said} has no header where the directory says it is.")
             return
-        *_, name_size, extra_size = _LOCAL.unpack(header)
-        begin = info.header_offset
-        stop = begin + _LOCAL.size + name_size + extra_size + info.compress_size
+        stop = begin + local.size + info.compress_size
         if begin < end or stop > directory:
             yield Problem(
                 Verdict.OVERLAP,
                 f"{said} shares bytes with another entry or lies outside the archive.",
             )
             return
+        if begin - end not in (_DESCRIPTORS if flagged else (0,)):
+            yield _hidden(f"{begin - end} bytes that belong to no entry before '{said[11:-1]}'")
+        if different := local.differences(info):
+            yield Problem(
+                Verdict.LYING_SIZE if different[0] in _SIZES else Verdict.DAMAGED,
+                f"{said} has one {different[0]} in its own header and another in the directory; "
+                "readers would disagree about it. Pack the folder again with 'auricle pack'.",
+            )
+        flagged = bool(info.flag_bits & _HAS_DESCRIPTOR)
         end = stop
+    if directory - end not in (_DESCRIPTORS if flagged else (0,)):
+        yield _hidden(f"{directory - end} bytes that belong to no entry before its directory")
+
+
+def _judge_end(stream: BinaryIO, infos: list[zipfile.ZipInfo], directory: int) -> Iterator[Problem]:
+    """The directory's records are all that stands between the entries and the last record."""
+    size = stream.seek(0, 2)
+    stream.seek(directory)
+    rest = stream.read(size - directory)
+    place = 0
+    for _ in infos:
+        if rest[place : place + 4] != b"PK\x01\x02":
+            break
+        lengths = struct.unpack_from("<3H", rest, place + 28)
+        place += _CENTRAL_BYTES + sum(lengths)
+    if rest[place : place + 4] == b"PK\x06\x06":
+        place += _END_64.size + _LOCATOR_64.size
+    if rest[place : place + 4] != b"PK\x05\x06":
+        yield _hidden("bytes between its directory and its end")
+        return
+    left = len(rest) - place - _END.size
+    left -= _END.unpack_from(rest, place)[-1] if left >= 0 else 0
+    if left:
+        yield _hidden(f"{left} bytes behind its end")
+    elif rest.rfind(b"PK\x05\x06") != place:
+        yield _hidden("a second end in its comment")
+
+
+_SIZES = ("checksum", "packed size", "size")
+_CENTRAL_BYTES = 46
+_HAS_DESCRIPTOR = 0x08
+_DESCRIPTORS = (12, 16, 20, 24)
+"""Bytes of the sizes behind an entry whose header lacks them: with a mark or not, 32 or 64 bit."""
+
+
+def _hidden(what: str) -> Problem:
+    return Problem(
+        Verdict.OVERLAP,
+        f"The archive has {what}; none are expected. Pack the folder again with 'auricle pack'.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Local:
+    """The header that stands before an entry's bytes."""
+
+    flags: int
+    method: int
+    crc: int
+    packed: int
+    unpacked: int
+    name: bytes
+    size: int
+    """Of the header itself."""
+
+    def differences(self, info: zipfile.ZipInfo) -> list[str]:
+        """What it says other than the directory does."""
+        coding = "utf-8" if info.flag_bits & 0x800 else "cp437"
+        pairs: dict[str, tuple[object, object]] = {
+            "name": (self.name, info.orig_filename.encode(coding, "surrogateescape")),
+            "method": (self.method, info.compress_type),
+            "flag": (self.flags & 0x2849, info.flag_bits & 0x2849),
+        }
+        if not self.flags & _HAS_DESCRIPTOR or self.crc or self.packed or self.unpacked:
+            pairs |= {
+                "checksum": (self.crc, info.CRC),
+                "packed size": (self.packed, info.compress_size),
+                "size": (self.unpacked, info.file_size),
+            }
+        return [name for name, (here, there) in pairs.items() if here != there]
+
+
+def _read_local(stream: BinaryIO, offset: int) -> _Local | None:
+    stream.seek(offset)
+    header = stream.read(_LOCAL.size)
+    if len(header) < _LOCAL.size or not header.startswith(b"PK\x03\x04"):
+        return None
+    _, _, flags, method, _, _, crc, packed, unpacked, name_size, extra_size = _LOCAL.unpack(header)
+    name, extra = stream.read(name_size), stream.read(extra_size)
+    whole = 0xFFFFFFFF
+    while len(extra) >= 4:
+        kind, length = struct.unpack_from("<2H", extra)
+        if kind == 1:  # sizes of 64 bits, the unpacked one first
+            sizes = [value for (value,) in struct.iter_unpack("<Q", extra[4:][: length // 8 * 8])]
+            unpacked = sizes.pop(0) if unpacked == whole and sizes else unpacked
+            packed = sizes.pop(0) if packed == whole and sizes else packed
+        extra = extra[4 + length :]
+    size = _LOCAL.size + name_size + extra_size
+    return _Local(flags, method, crc, packed, unpacked, name, size)
 
 
 def _entry(info: zipfile.ZipInfo) -> Entry:

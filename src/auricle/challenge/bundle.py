@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from auricle.challenge.archive import Entry
-from auricle.challenge.entry_names import check_name, find_collisions
+from auricle.challenge.entry_names import MAX_DEPTH, check_name, find_collisions
 from auricle.challenge.verdicts import Problem, Verdict, shown
 from auricle.files import atomic_writer, sha256_file
 
@@ -59,6 +59,11 @@ def list_folder(folder: Path, *, without: tuple[Path, ...] = ()) -> Listing:
     unwanted = {path.absolute() for path in without}
     for base, folders, names in os.walk(folder, followlinks=False):
         here = Path(base)
+        if len(here.relative_to(folder).parts) > MAX_DEPTH and folders:
+            relative = here.relative_to(folder).as_posix()
+            said = f"'{shown(relative)}' holds further folders; {MAX_DEPTH} levels are expected."
+            problems.append(Problem(Verdict.TOO_DEEP, said))
+            folders.clear()
         for name in sorted(folders):
             path = here / name
             relative = path.relative_to(folder).as_posix()

@@ -6,6 +6,7 @@ file system takes for one (upper case, composed letters, compatibility forms) co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from auricle.challenge.verdicts import Problem, Verdict, shown
@@ -14,6 +15,8 @@ from auricle.names import fold
 MAX_NAME_BYTES = 400
 MAX_PART_BYTES = 200
 MAX_DEPTH = 24
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|clock\$|com[0-9]|lpt[0-9])\s*(\.|\Z)")
+"""With any suffix; a superscript digit is folded to the plain one."""
 
 
 def check_name(name: str) -> Problem | None:
@@ -57,6 +60,16 @@ def check_name(name: str) -> Problem | None:
         return Problem(
             Verdict.BAD_NAME, f"{said} has a colon in its name, a stream on Windows. Rename it."
         )
+    if any(sign in name for sign in '<>"|?*'):
+        return Problem(
+            Verdict.BAD_NAME, f'{said} has one of < > " | ? * in its name, which Windows refuses.'
+        )
+    for part in parts:
+        if _DEVICE.match(fold(part)):
+            return Problem(
+                Verdict.BAD_NAME,
+                f"{said} has the name of a device on Windows ({shown(part, 40)}). Rename it.",
+            )
     encoded = [len(part.encode("utf-8", "surrogatepass")) for part in parts]
     if max(encoded) > MAX_PART_BYTES or sum(encoded) + len(parts) > MAX_NAME_BYTES:
         return Problem(

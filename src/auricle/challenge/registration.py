@@ -181,15 +181,36 @@ def _read_table(table: Path) -> list[dict[str, Any]]:
     if not table.exists():
         return []
     try:
-        teams = read_json(table)["teams"]
-        if isinstance(teams, list) and all(isinstance(team, dict) for team in teams):
-            return teams
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        pass
+        value = read_json(table)
+        teams, version = value["teams"], value.get("schema_version")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        teams, version = None, None
+    if isinstance(teams, list) and all(isinstance(team, dict) for team in teams):
+        if type(version) is not int or version != SCHEMA_VERSION:
+            raise UserError(
+                f"{table} has schema_version {shown(repr(version), 40)}; {SCHEMA_VERSION} is the "
+                "one that this auricle reads. Use the auricle that wrote it."
+            )
+        _refuse_doubles(teams, table)
+        return teams
     raise UserError(
         f"{table} is no table of teams; a JSON file that this command wrote is expected, or a new "
         "name. Give another one with --teams."
     )
+
+
+def _refuse_doubles(teams: list[dict[str, Any]], table: Path) -> None:
+    """A table where one team stands twice says two things of it: nobody knows which holds."""
+    seen: dict[str, str] = {}
+    for team in teams:
+        name = str(team.get("team"))
+        other = seen.get(fold_name(name))
+        if other is not None:
+            raise UserError(
+                f"{table}: the team '{shown(name)}' stands in it twice, the other time as "
+                f"'{shown(other)}'. Take one of the two out."
+            )
+        seen[fold_name(name)] = name
 
 
 def _registration(team: dict[str, Any], table: Path) -> Registration:

@@ -450,6 +450,7 @@ def _signer(given: Path | None, *, unsafe: bool) -> SigningKey | None:
 
 def _models(sentence_model: str | None, fluency_detector: str | None) -> tuple[str, ...]:
     """Words for the judged run, which starts in another folder; what lies here must be there."""
+    from auricle.files import user_path
     from auricle.metrics.caption_models import require_given_models
     from auricle.metrics.result import MetricOptions
 
@@ -460,7 +461,7 @@ def _models(sentence_model: str | None, fluency_detector: str | None) -> tuple[s
     words: list[str] = []
     for option, name in given.items():
         if name:
-            path = Path(name).expanduser()
+            path = user_path(name)
             words += [option, str(path.absolute()) if path.exists() else name]
     return tuple(words)
 

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 from auricle.catalog.spec import Task
 from auricle.errors import DataError
-from auricle.files import read_json, write_json
+from auricle.files import read_json, user_path, write_json
 
 IN_PLACE = "in-place"
 """Commit that is recorded for shards whose commit nobody knows; their hashes say what they are."""
@@ -109,7 +109,7 @@ def find_shards(task: Task, side: str, *, home: Path) -> list[Place]:
 def in_place_roots() -> list[Path]:
     """Folders of shards that another program fetched; read, never written."""
     chosen = os.environ.get("XARES_DATA_HOME")
-    return [Path(chosen).expanduser()] if chosen else [Path("xares_data")]
+    return [user_path(chosen)] if chosen else [Path("xares_data")]
 
 
 def shown(names: Sequence[str], most: int = 3) -> str:
@@ -171,7 +171,7 @@ def _find_local(folder: str, name: str, *, home: Path) -> list[Place]:
         candidates = (base / last, base / plain_name(last))
         found = next((path for path in candidates if path.is_file()), None)
         return [Place(name, URL, "none", found, base / plain_name(last), ours=True)]
-    full = os.path.normpath(Path(folder) / Path(name).expanduser())
+    full = os.path.normpath(Path(folder) / user_path(name))
     if not glob.has_magic(name):
         return [_local_place(folder, full, home=home)]
     every = glob.iglob(full, recursive=True)  # noqa: PTH207  # Path.glob takes no absolute pattern

@@ -17,7 +17,7 @@ from typing import Any
 
 from auricle.encoder.protocol import EncoderSpec
 from auricle.errors import EncoderLoadError
-from auricle.files import sha256_file, sha256_json
+from auricle.files import sha256_file, sha256_json, user_path
 
 SCHEMA = 1
 _WEIGHTS_BYTES = 1 << 20
@@ -57,7 +57,7 @@ def _named_files(arguments: Any, spec: EncoderSpec) -> list[Path]:
         if "\0" in text or len(text) > 4096 or not text.strip():
             continue
         try:
-            path = spec.base / Path(text).expanduser()
+            path = spec.base / user_path(text)
             if spec.judged is not None and not _inside(path, spec.judged):
                 continue
             if path.is_file():

@@ -16,6 +16,7 @@ from typing import Any
 
 from auricle.encoder.protocol import WRAPPERS, EncoderSpec, judged_folders
 from auricle.errors import EncoderLoadError
+from auricle.files import user_path
 
 BUILT_IN = {"logmel": "logmel.py", "noise": "noise.py"}
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -58,7 +59,7 @@ def parse_encoder(
     if text in BUILT_IN:
         path = str(WRAPPERS / BUILT_IN[text])
         return EncoderSpec(text, text, "builtin", path, None, given, interpreter)
-    if text and (Path(text).expanduser() / _SUBMISSION).is_file():
+    if text and (user_path(text) / _SUBMISSION).is_file():
         return _parse_submission(text, given, interpreter)
     if text.startswith("hf:") or _is_model_folder(text):
         return _parse_model(text, given, interpreter, trust_remote_code=trust_remote_code)
@@ -91,7 +92,7 @@ def _split_class(text: str) -> tuple[str, str | None]:
 
 
 def _find_file(target: str) -> Path:
-    path = Path(target).expanduser().resolve()
+    path = user_path(target).resolve()
     if path.is_file():
         if not os.access(path, os.R_OK):
             raise EncoderLoadError(f"{path} cannot be read. Change its permissions.")
@@ -112,7 +113,7 @@ def _explain(text: str, target: str) -> str:
         return f"No encoder was named. {_FORMS}"
     if Path(f"{target}.py").is_file():
         return f"'{text}' is no encoder, but {target}.py is a file: write {target}.py. {_FORMS}"
-    if Path(target).expanduser().is_dir():
+    if user_path(target).is_dir():
         return (
             f"{text} is a folder without {_SUBMISSION} or config.json. Name the encoder's file in "
             f"it, e.g. {Path(target) / 'my_encoder.py'}. {_FORMS}"
@@ -149,7 +150,7 @@ def _parse_arguments(arguments: str | Mapping[str, Any] | None) -> dict[str, Any
 def _find_python(python: str | os.PathLike[str] | None) -> Path | None:
     if python is None:
         return None
-    path = Path(python).expanduser().absolute()
+    path = user_path(python).absolute()
     if path.is_dir():
         offers = [path / "bin" / "python", path / "python"]
         offer = next((f" Write {o}." for o in offers if o.is_file()), "")
@@ -165,7 +166,7 @@ def _parse_submission(text: str, given: dict[str, Any], interpreter: Path | None
     """The encoder that a submission's own declaration names; it starts in the submission."""
     import yaml
 
-    folder = Path(text).expanduser().resolve()
+    folder = user_path(text).resolve()
     path = folder / _SUBMISSION
     try:
         declared = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -194,14 +195,14 @@ def _parse_submission(text: str, given: dict[str, Any], interpreter: Path | None
 
 
 def _is_model_folder(text: str) -> bool:
-    return bool(text) and (Path(text).expanduser() / "config.json").is_file()
+    return bool(text) and (user_path(text) / "config.json").is_file()
 
 
 def _parse_model(
     text: str, given: dict[str, Any], interpreter: Path | None, *, trust_remote_code: bool
 ) -> EncoderSpec:
     model = text.removeprefix("hf:")
-    folder = Path(model).expanduser()
+    folder = user_path(model)
     if model and folder.is_dir():
         model = str(folder.absolute())
         if not (folder / "config.json").is_file():

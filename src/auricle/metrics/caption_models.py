@@ -25,6 +25,7 @@ from auricle.files import (
     make_folder,
     read_json,
     sha256_file,
+    user_path,
     write_failure,
     write_json,
 )
@@ -190,7 +191,7 @@ def _sentence_folder(name: str | None) -> Path:
 
 def _model_folder(name: str, what: str, option: str) -> Path:
     """A folder with config, tokenizer and safetensors, given or fetched from the hub."""
-    folder = Path(name).expanduser()
+    folder = user_path(name)
     if not folder.is_dir():
         if _is_place(name):
             raise ScoringError(
@@ -212,7 +213,7 @@ def _model_folder(name: str, what: str, option: str) -> Path:
 
 def _is_place(name: str) -> bool:
     """Whether a name means a folder here and not a repository of the hub."""
-    folder = Path(name).expanduser()
+    folder = user_path(name)
     written = folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1
     return written or folder.is_dir()
 
@@ -238,7 +239,7 @@ def _detector_folder(name: str | None) -> Path:
         if not (folder / "detector.json").is_file():
             _convert(_download_detector(), DETECTOR_SHA256, folder)
         return folder
-    path = Path(name).expanduser()
+    path = user_path(name)
     if path.is_dir():
         if not (path / "detector.json").is_file():
             raise ScoringError(
