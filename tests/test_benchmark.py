@@ -291,3 +291,25 @@ def test_a_run_records_the_batches_that_did_not_fit_and_makes_the_same_parts_aga
     assert again == splits
     assert files_again
     assert files_again.items() <= files.items()
+
+
+def test_a_task_may_ask_nothing_and_is_another_run_than_one_that_asks(
+    suite: Callable[..., Path], home: Path
+) -> None:
+    path = suite()
+    text = yaml.safe_load(path.read_text())
+    text["tasks"]["pitch"] |= {"prompt": "", "prompt_field": ""}
+    path.write_text(yaml.safe_dump(text))
+    silent = measured(path)
+    assert silent.scores["tasks"]["pitch"]["failure"] is None
+    manifest = silent.folder.read_manifest()
+    asked = manifest.test["pitch"]
+    assert (asked.prompt, asked.prompt_field, manifest.mixture["pitch"].prompt_field) == (
+        "",
+        "",
+        "",
+    )
+    other = asked.with_fields(prompt_field=None)  # a field of each clip's own
+    assert other.asked != asked.asked
+    mixture = {"pitch": manifest.mixture["pitch"].with_fields(prompt_field="question")}
+    assert manifest.with_fields(mixture=mixture).identity != manifest.identity

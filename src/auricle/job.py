@@ -130,6 +130,7 @@ class Data:
             part.task.name: MixtureTask(
                 share=round(part.share, 12),
                 prompt=part.task.prompt,
+                **_own_prompt(part.task),
                 field=part.task.train_field,
                 **self._held_out(),
                 **dict(part.table.lock()),
@@ -146,6 +147,7 @@ class Data:
                 domain=tasks[name].domain,
                 skill=tasks[name].skill,
                 prompt=tasks[name].prompt,
+                **_own_prompt(tasks[name]),
                 metric=tasks[name].metric or "",
                 num_classes=tasks[name].num_classes,
                 separator=tasks[name].separator,
@@ -162,6 +164,12 @@ class Data:
 
     def _held_out(self) -> dict[str, Any]:
         return {"held_out": self.held_out.model_dump()} if self.held_out else {}
+
+
+def _own_prompt(task: Task) -> dict[str, Any]:
+    """Where each clip's question is, as far as a manifest has to say it."""
+    usual = task.prompt or task.prompt_field == Task.model_fields["prompt_field"].default
+    return {} if usual else {"prompt_field": task.prompt_field}
 
 
 def resolve(encoder: str, suite: str, options: RunOptions) -> Job:

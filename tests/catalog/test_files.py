@@ -189,7 +189,7 @@ def test_a_train_file_of_xares_llm_keeps_its_meaning(
     assert (esc.repository, esc.prompt) == (official.repository, official.prompt)
     assert esc.label_fields("train") == official.label_fields("train")
     assert (mine.prompt, mine.folder) == (["What is it?", "Which sound?"], str(tmp_path))
-    assert gtzan.prompt == ""
+    assert (gtzan.prompt, gtzan.prompt_field) == ("", "")  # asked nothing
     # 4 + 3 + 2 shards; where prob is missing, the weight is the share of shards
     assert loaded.suite.tasks == {"ESC-50": 2, "My-sounds": 3 / 9, "gtzan-custom": 2 / 9}
     recipe = loaded.recipe
@@ -282,3 +282,15 @@ def test_globs_count_as_the_shards_that_they_match(
     text = "train_data: {x: {data: 'a_*.tar'}, y: {data: 'b.tar'}}\n"
     loaded = load_suite_file(write(tmp_path / "x.yaml", text))
     assert loaded.suite.shares == {"x": 0.75, "y": 0.25}
+
+
+@pytest.mark.parametrize("prompt", ["", "prompt: ''", "prompt:", "prompt: ['']"])
+def test_a_file_of_xares_without_a_prompt_asks_nothing(tmp_path: Path, prompt: str) -> None:
+    train = write(tmp_path / "train.yaml", f"train_data:\n  x:\n    data: a.tar\n    {prompt}\n")
+    test = write(
+        tmp_path / "eval.yaml",
+        f"x:\n  metric: accuracy\n  data:\n    data: a.tar\n    {prompt}\n",
+    )
+    for path in (train, test):
+        (task,) = load_suite_file(path).tasks
+        assert (task.prompt, task.prompt_field) == ("", "")

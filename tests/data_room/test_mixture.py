@@ -12,7 +12,7 @@ import pytest
 from auricle.catalog.spec import Task
 from auricle.data.clips import ClipTable
 from auricle.data.index import open_indexes
-from auricle.data.mixture import Crop, Mixture, MixturePart
+from auricle.data.mixture import Crop, Mixture, MixturePart, prompt_at_test
 from auricle.data.shards import LockedShard
 from auricle.errors import DataError
 from auricle.progress import SilentProgress
@@ -172,6 +172,30 @@ def test_an_empty_prompt_is_the_clips_own(
         task("t", prompt=""), table(home, make_shard([("a", "flac", audio, fields)])), 1.0
     )
     assert Mixture([part], crop=CROP, seed=0).draws(0, 1)[0].prompt == "Which one?"
+
+
+@pytest.mark.parametrize(
+    ("field", "asked"), [("prompt", "Which one?"), ("question", "What now?"), ("", "")]
+)
+def test_an_empty_prompt_is_that_of_the_field_that_a_task_names(
+    make_shard: Callable[..., LockedShard], home: Path, field: str, asked: str
+) -> None:
+    audio = audio_bytes(tone(300, 0.5))
+    fields = {"label": "x", "prompt": "Which one?", "question": "What now?"}
+    clips = table(home, make_shard([("a", "flac", audio, fields)]))
+    own = task("t", prompt="", prompt_field=field)
+    part = MixturePart(own, clips, 1.0)
+    assert Mixture([part], crop=CROP, seed=0).draws(0, 1)[0].prompt == asked
+    assert prompt_at_test(own, clips, 0) == asked
+
+
+def test_a_clip_without_its_own_prompt_is_named(
+    make_shard: Callable[..., LockedShard], home: Path
+) -> None:
+    audio = audio_bytes(tone(300, 0.5))
+    clips = table(home, make_shard([("a", "flac", audio, {"label": "x"})]))
+    with pytest.raises(DataError, match=r"field .why.; a clip has .*ask nothing"):
+        prompt_at_test(task("t", prompt="", prompt_field="why"), clips, 0)
 
 
 def test_a_prompt_is_drawn_from_a_list(make_shard: Callable[..., LockedShard], home: Path) -> None:

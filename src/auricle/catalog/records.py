@@ -19,6 +19,7 @@ def task_record(task: Task) -> dict[str, Any]:
         "domain": task.domain,
         "skill": task.skill,
         "prompt": task.prompt,
+        "prompt_field": None if task.prompt else task.prompt_field,
         "metric": task.metric,
         "num_classes": task.num_classes,
         "separator": task.separator,

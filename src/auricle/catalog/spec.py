@@ -84,7 +84,9 @@ class Task(_Spec):
     skill: Skill | None = None
     """What an encoder must hear to answer, where one word says it."""
     prompt: str | list[str]
-    """The question; a list: any of them in training, the first at test; "" = the clip's own."""
+    """The question; a list: any in training, the first at test; "" = see ``prompt_field``."""
+    prompt_field: str = "prompt"
+    """Where ``prompt`` is "": the JSON field of each clip's own question; "" = nothing is asked."""
     metric: Metric | None = None
     """How answers are scored; None only where there are no test shards."""
     num_classes: int | None = Field(default=None, ge=2)

@@ -1,7 +1,8 @@
 """XARES-LLM's own train and evaluation YAML, as tasks and recipe settings of ours.
 
 Each of its fields is either honoured or named, with the reason, in ``ignored``. A dataset without
-``prob`` weighs as many as its shards, as it does there.
+``prob`` weighs as many as its shards, as it does there; one without ``prompt`` is asked nothing,
+and a clip's JSON field of that name is not read.
 """
 
 from __future__ import annotations
@@ -93,6 +94,7 @@ def read_train_file(data: dict[str, Any], source: str) -> XaresFile:
         weights[name] = "shards" if prob is None else _number(prob, f"{where}.prob")
         tasks[name] = {
             "prompt": facts["prompt"],
+            "prompt_field": "",
             "train_field": facts["key"],
             "train_shards": facts["data"],
             "repository": facts["repo_id"],
@@ -135,6 +137,7 @@ def read_eval_file(data: dict[str, Any], source: str) -> XaresFile:
             raise CatalogError(f"{where}: the field 'metric' is missing; {', '.join(METRICS)}.")
         tasks[name] = {
             "prompt": facts["prompt"],
+            "prompt_field": "",
             "test_field": facts["key"],
             "test_shards": facts["data"],
             "repository": facts["repo_id"],
@@ -168,7 +171,8 @@ def _data_of(entry: dict[str, Any], where: str) -> dict[str, Any]:
         or not all(isinstance(p, str) for p in patterns)
     ):
         raise CatalogError(f"{where}.data is {patterns!r}; expected shard patterns.")
-    prompt = entry.get("prompt", "")
+    prompt = entry.get("prompt") or ""
+    prompt = "" if prompt == [""] else prompt
     listed = prompt if isinstance(prompt, list) else [prompt]
     if not all(isinstance(text, str) for text in listed):
         raise CatalogError(f"{where}.prompt is {prompt!r}; expected a text or a list of texts.")

@@ -205,20 +205,21 @@ def _texts(
 
 
 def prompt_at_test(task: Task, table: ClipTable, clip: int) -> str:
-    """The prompt that a test clip is asked with: the task's first one, or the clip's own."""
-    return _prompt(task, table.fields(clip) if not task.prompt else {}, 0.0)
+    """The prompt that a test clip is asked with: the task's first one, the clip's own, or none."""
+    own = not task.prompt and task.prompt_field
+    return _prompt(task, table.fields(clip) if own else {}, 0.0)
 
 
 def _prompt(task: Task, fields: dict[str, object], word: float) -> str:
     if isinstance(task.prompt, list):
         return task.prompt[int(word * len(task.prompt))]
-    if task.prompt:
+    if task.prompt or not task.prompt_field:
         return task.prompt
-    own = fields.get("prompt")
+    own = fields.get(task.prompt_field)
     if not isinstance(own, str):
         raise DataError(
             f"Task {task.name} has an empty prompt, so each clip brings its own in the JSON field "
-            f"'prompt'; a clip has {sorted(fields)} instead. Add the field, or give the task a "
-            "prompt."
+            f"'{task.prompt_field}'; a clip has {sorted(fields)} instead. Add the field, give the "
+            "task a prompt, or ask nothing with prompt_field: ''."
         )
     return own

@@ -110,6 +110,8 @@ class _Trained(Record):
     """Part of all draws."""
     prompt: str | list[str] | None = None
     """What the LALM was asked."""
+    prompt_field: str | None = None
+    """Where the prompt is empty and not that of the field ``prompt``: the clips' field, or ""."""
     field: str | None = None
     """The clips' field that holds the answer."""
     held_out: dict[str, JsonValue] | None = None
@@ -133,6 +135,8 @@ class _Asked(Record):
     """What must be heard: what, who, when or how many."""
     prompt: str | list[str] | None = None
     """The question."""
+    prompt_field: str | None = None
+    """As in ``mixture``."""
     metric: str
     """Canonical name of the metric."""
     num_classes: int | None = None
@@ -166,6 +170,8 @@ class TestTask(DataLock, _Asked):
         """
         shards: list[JsonValue] = [shard.sha256 for shard in self.shards]
         prompt: JsonValue = [*self.prompt] if isinstance(self.prompt, list) else self.prompt
+        if self.prompt_field is not None:
+            prompt = [prompt, {"field": self.prompt_field}]
         question = [prompt, self.field, self.clips_expected, self.held_out]
         return [*question, self.index, self.decoder, shards]
 
