@@ -16,9 +16,10 @@ import itertools
 import math
 import statistics
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from auricle import RunOptions, run
+from auricle.records.scores import Estimate, Scores
 from auricle.scoring.intervals import Z
 from auricle.scoring.seeds import combine_seeds
 from auricle.scoring.tracks import mean_interval
@@ -32,57 +33,66 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("runs"))
     arguments = parser.parse_args()
-    means: dict[str, dict[str, Any]] = {}
-    tasks: dict[str, dict[str, dict[str, Any]]] = {}
+    means: dict[str, Combined] = {}
+    tasks: dict[str, dict[str, Combined]] = {}
+    chance: dict[str, float] = {}
     for encoder in arguments.encoders:
         entries = []
         for seed in range(1, arguments.seeds + 1):
             result = run(encoder, arguments.suite, options=RunOptions(seed=seed, out=arguments.out))
-            entries.append(result.scores["tasks"])
+            entries.append(Scores.read(result.folder.scores).tasks)
             stages = result.folder.read_manifest().stages_s
             print(f"{encoder} seed {seed}: {result.scores['mean']:.4f}  {stages}", flush=True)
         tasks[encoder] = {
-            name: combined([e[name] for e in entries]) | {"chance": entries[0][name]["chance"]}
-            for name in entries[0]
+            name: combined([e[name].estimate for e in entries]) for name in entries[0]
         }
-        means[encoder] = combined([as_entry(e) for e in entries])
-    show(tasks, means)
+        chance = {name: task.chance or 0.0 for name, task in entries[0].items()}
+        means[encoder] = combined(
+            [mean_interval([task.estimate for task in e.values()]) for e in entries]
+        )
+    show(tasks, means, chance)
 
 
-def as_entry(tasks: dict[str, Any]) -> dict[str, Any]:
-    """The mean over a run's tasks, as if it were a task."""
-    mean = mean_interval(list(tasks.values()))
-    return {"score": mean["mean"], "low": mean["low"], "high": mean["high"], "failure": None}
+class Combined(NamedTuple):
+    """A value over seeds with its standard error."""
+
+    value: float
+    low: float
+    high: float
+    error: float
 
 
-def combined(entries: list[dict[str, Any]]) -> dict[str, Any]:
+def combined(values: list[Estimate]) -> Combined:
     """`combine_seeds` with the standard error: clips' variance and the seeds' over their number."""
-    found = combine_seeds(entries)
-    clips = statistics.mean(((e["high"] - e["low"]) / (2 * Z)) ** 2 for e in entries)
-    seeds = (found["seed_sd"] or 0.0) ** 2 / len(entries)
-    return found | {"error": math.sqrt(clips + seeds)}
+    found = combine_seeds(values)
+    assert found.value is not None and found.low is not None and found.high is not None, found
+    clips = statistics.mean((((e.high or 0) - (e.low or 0)) / (2 * Z)) ** 2 for e in values)
+    seeds = (found.seed_sd or 0.0) ** 2 / len(values)
+    return Combined(found.value, found.low, found.high, math.sqrt(clips + seeds))
 
 
-def show(tasks: dict[str, dict[str, dict[str, Any]]], means: dict[str, dict[str, Any]]) -> None:
+def show(
+    tasks: dict[str, dict[str, Combined]], means: dict[str, Combined], chance: dict[str, float]
+) -> None:
     """Print the table, the gaps and how far the last encoder is from chance."""
     encoders = list(tasks)
     print("\n| task | chance | " + " | ".join(encoders) + " |")
     print("|---|---|" + "---|" * len(encoders))
     for name in tasks[encoders[0]]:
-        cells = [f"{tasks[e][name]['score']:.3f} ± {tasks[e][name]['error']:.3f}" for e in encoders]
-        print(f"| {name} | {tasks[encoders[0]][name]['chance']:.3f} | " + " | ".join(cells) + " |")
-    cells = [f"{means[e]['score']:.4f} ± {means[e]['error']:.4f}" for e in encoders]
+        cells = [f"{tasks[e][name].value:.3f} ± {tasks[e][name].error:.3f}" for e in encoders]
+        print(f"| {name} | {chance[name]:.3f} | " + " | ".join(cells) + " |")
+    cells = [f"{means[e].value:.4f} ± {means[e].error:.4f}" for e in encoders]
     print("| **suite mean** | | " + " | ".join(cells) + " |\n")
     for better, worse in itertools.pairwise(encoders):
-        gap = means[better]["score"] - means[worse]["score"]
-        error = math.hypot(means[better]["error"], means[worse]["error"])
+        gap = means[better].value - means[worse].value
+        error = math.hypot(means[better].error, means[worse].error)
         print(f"{better} over {worse}: {gap:.4f} = {gap / error:.1f} standard errors")
     for encoder in (encoders[0], encoders[-1]):
         for name, entry in tasks[encoder].items():
-            distance = (entry["score"] - entry["chance"]) / entry["error"]
+            distance = (entry.value - chance[name]) / entry.error
             print(
                 f"{encoder}, {name}: {distance:+.1f} standard errors from chance, "
-                f"interval {entry['low']:.3f} to {entry['high']:.3f} around {entry['chance']:.3f}"
+                f"interval {entry.low:.3f} to {entry.high:.3f} around {chance[name]:.3f}"
             )
 
 

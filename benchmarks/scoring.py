@@ -137,7 +137,7 @@ def measure_tasks() -> None:
         start = time.process_time()
         task = score_task(metric, clips, expected=count, options=options)
         seconds = time.process_time() - start
-        assert task["failure"] is None, task["failure"]
+        assert task.failure is None, task.failure
         total += seconds
         print(f"{name:22}{metric:10}{count:8} clips {seconds:7.2f} s", flush=True)
     print(f"all 20 tasks: {total:.1f} s, peak memory {peak_mb()} MB")

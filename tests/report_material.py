@@ -120,6 +120,21 @@ def make_run(
     return folder
 
 
+def ask_further(
+    run: RunFolder, suite: str, *, tasks: Sequence[str], clips: int = 60, hearing: float = 0.6
+) -> RunFolder:
+    """Write and score a further evaluation of a run."""
+    folder = run.further(suite)
+    manifest = run.read_manifest()
+    stored = _manifest(tasks, clips, manifest.encoder.name, manifest.seed)
+    trained = {"training": "reuse", "runs": dict.fromkeys(tasks, run.path.name)}
+    write_json(folder.manifest, stored | {"suite": suite, "mixture": {}, "trained": trained})
+    for name in tasks:
+        write_predictions(folder.predictions(name), _answers(name, clips, hearing, manifest.seed))
+    score_run(folder)
+    return folder
+
+
 def _answers(task: str, clips: int, hearing: float, seed: int) -> list[Prediction]:
     kind = KINDS[task]
     # The truth is of the task, the luck of the run.

@@ -14,12 +14,12 @@ _PUBLIC = {
     "RunFolder": ("auricle.runs.folder", "RunFolder"),
     "RunOptions": ("auricle.job", "RunOptions"),
     "RunResult": ("auricle.benchmark", "RunResult"),
-    "compare": ("auricle.runs.verdicts", "compare"),
+    "compare": ("auricle.runs.compare", "compare"),
     "get_suite": ("auricle.catalog.load", "get_suite"),
     "get_task": ("auricle.catalog.load", "get_task"),
     "list_suites": ("auricle.catalog.load", "list_suites"),
     "run": ("auricle.benchmark", "run"),
-    "score": ("auricle.runs.rescore", "score_run"),
+    "score": ("auricle.runs.rescore", "score"),
 }
 
 __all__ = [

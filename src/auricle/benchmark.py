@@ -16,10 +16,11 @@ import torch
 from auricle.data.fetch import fetch
 from auricle.data.recall import LockedAudio
 from auricle.data.tables import listen
-from auricle.files import folder_lock, read_json
+from auricle.files import folder_lock
 from auricle.job import Data, Job, RunOptions, open_data, resolve
 from auricle.plan.make import take_plan, write_plan
 from auricle.progress import Progress, SilentProgress
+from auricle.records.scores import Scores
 from auricle.runs.folder import FurtherFolder, RunFolder
 from auricle.runs.report import write_report
 from auricle.runs.report_floor import find_floor
@@ -76,10 +77,11 @@ def run(
                 own = [(each, data) for each, data in opened if each in one.jobs]
                 apart = [_measure(each, data, process, progress) for each, data in own]
                 _finish(job, gather_apart(folder, one.name, apart))
-    further = {each.path.name: read_json(each.scores) for each in folder.all_further()}
+    stored = {each.path.name: each.read_scores() for each in folder.all_further()}
+    further = {name: scores.to_json() for name, scores in stored.items() if scores is not None}
     if further:
         _report(job, folder)  # once more, with what was asked further
-    return RunResult(folder, read_json(folder.scores), further)
+    return RunResult(folder, Scores.read(folder.scores).to_json(), further)
 
 
 def check_data(

@@ -31,16 +31,16 @@ def test_the_published_order_is_the_organisers() -> None:
         for row in ranked:
             printed = next(r for r in rows if r["team"] == row.entry.team)
             for value, name in ((row.public, "public"), (row.hidden, "hidden")):
-                assert value.mean == pytest.approx(float(printed[name]), abs=5.1e-5)
-            assert row.overall.mean == pytest.approx(float(printed["overall"]), abs=5.1e-5)
+                assert value.value == pytest.approx(float(printed[name]), abs=5.1e-5)
+            assert row.overall.value == pytest.approx(float(printed["overall"]), abs=5.1e-5)
 
 
 def test_baselines_lack_hidden_tasks_and_take_no_rank() -> None:
     for table, mean in zip(build_tables(read_published()), (0.652, 0.435), strict=True):
         whisper = next(row for row in table.rows if row.entry.team == "whisper-base")
         assert whisper.rank is None
-        assert whisper.overall.mean is None
-        assert whisper.public.mean == pytest.approx(mean, abs=5e-4)
+        assert whisper.overall.value is None
+        assert whisper.public.value == pytest.approx(mean, abs=5e-4)
         assert whisper.unranked == "a baseline takes no rank"
         assert "of 24 in track" in whisper.standing
 
@@ -71,7 +71,7 @@ def test_withheld_scores_are_called_so_and_rank_nobody(tmp_path: Path) -> None:
         row = next(row for row in table.rows if row.entry.kind == "run")
         assert row.unranked == words
         assert (row.rank is not None) == released
-        assert row.hidden.mean == (pytest.approx(0.9) if released else None)
+        assert row.hidden.value == (pytest.approx(0.9) if released else None)
         assert any("not released yet" in note for note in table.notes) != released
 
 
@@ -81,7 +81,7 @@ def test_a_custom_run_is_shown_but_not_ranked(tmp_path: Path) -> None:
     (table,) = build_tables(found)
     assert [(row.entry.team, row.rank) for row in table.rows] == [("fast", 1), ("custom", None)]
     assert table.rows[1].unranked == "it was measured by a recipe of its own"
-    assert table.rows[1].public.mean == 0.5
+    assert table.rows[1].public.value == 0.5
 
 
 def test_equal_scores_share_a_rank_and_bands_follow_the_intervals(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_missing_task_leaves_no_mean_and_no_rank(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", tasks={"gtzan": task_entry(None)})
     (table,) = build_tables(read_run(run, released=False))
     row = table.rows[0]
-    assert (row.rank, row.public.mean, row.overall.mean) == (None, None, None)
+    assert (row.rank, row.public.value, row.overall.value) == (None, None, None)
     assert row.unranked == "gtzan is missing"
 
 
@@ -167,12 +167,12 @@ def test_another_hidden_task_takes_nobody_elses_rank(
     path = results_in_track_a(tmp_path / "one.csv", "X", hidden)
     alone = build_tables(read_published())[0]
     table = build_tables([*read_published(), *read_results(path, released=True)])[0]
-    standing = {r.entry.slug: (r.rank, r.overall.mean, r.hidden.mean) for r in alone.rows}
+    standing = {r.entry.slug: (r.rank, r.overall.value, r.hidden.value) for r in alone.rows}
     for row in table.rows:
         if row.entry.kind != "result":
-            assert (row.rank, row.overall.mean, row.hidden.mean) == standing[row.entry.slug]
+            assert (row.rank, row.overall.value, row.hidden.value) == standing[row.entry.slug]
     (own,) = (row for row in table.rows if row.entry.kind == "result")
-    assert (own.rank, own.public.mean, own.overall.mean) == (None, 0.5, None)
+    assert (own.rank, own.public.value, own.overall.value) == (None, 0.5, None)
     assert own.unranked.startswith("6 tasks are missing")
     other = "Other" in hidden
     assert ("other hidden tasks than this table" in own.unranked) == other
@@ -185,7 +185,7 @@ def test_who_was_asked_more_is_ranked_by_the_tables_hidden_tasks(tmp_path: Path)
     path = results_in_track_a(tmp_path / "one.csv", "X", hidden)
     table = build_tables([*read_published(), *read_results(path, released=True)])[0]
     (own,) = (row for row in table.rows if row.entry.kind == "result")
-    assert (own.hidden.mean, own.overall.mean) == (0.5, 0.5)
+    assert (own.hidden.value, own.overall.value) == (0.5, 0.5)
     assert own.rank is not None
 
 

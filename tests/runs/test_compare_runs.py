@@ -1,152 +1,239 @@
-"""Several runs side by side."""
+"""Runs and encoders compared, as the command line prints them."""
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 
+from auricle.cli.app import execute
 from auricle.errors import ScoringError
-from auricle.files import read_json, write_json, write_text
-from auricle.runs.compare import (
-    Finding,
-    compare_table,
-    labels_of,
-    read_runs,
-    write_comparison,
-)
-from report_material import make_run
+from auricle.files import read_json, write_json
+from auricle.runs.compare import compare
+from auricle.runs.folder import RunFolder
+from report_material import ask_further, make_run
 
 
-def test_a_row_has_every_runs_score_and_tracks_end_with_their_mean(tmp_path: Path) -> None:
-    names = ("words", "counting", "digits")
-    runs = [
-        make_run(tmp_path / "a", tasks=names, clips=30),
-        make_run(tmp_path / "b", tasks=names, clips=30, encoder="other"),
+@pytest.fixture
+def seeds(tmp_path: Path) -> list[RunFolder]:
+    """Two seeds of an encoder that hears and two of one that hears less."""
+    return [
+        make_run(
+            tmp_path / f"{name}{seed}",
+            tasks=("words", "digits"),
+            clips=40,
+            encoder=name,
+            seed=seed,
+            hearing=hearing,
+        )
+        for name, hearing in (("logmel", 0.9), ("deaf", 0.1))
+        for seed in (1, 2)
     ]
-    rows = compare_table(runs)
-    assert [(row.track, row.name) for row in rows] == [
-        ("a", "words"),
-        ("a", "counting"),
-        ("a", "mean"),
-        ("b", "digits"),
-    ]
-    for place, run in enumerate(runs):
-        scores = run.read_scores()
-        assert scores is not None
-        assert rows[0].cells[place].score == scores["tasks"]["words"]["score"]
-        assert rows[2].cells[place].score == scores["tracks"]["a"]["mean"]
-    assert [cell.run for cell in rows[0].cells] == ["logmel", "other"]
 
 
-def test_the_other_run_is_worse_where_it_hears_less(tmp_path: Path) -> None:
-    good = make_run(tmp_path / "a", tasks=("words",), clips=80, hearing=0.9)
-    bad = make_run(tmp_path / "b", tasks=("words",), clips=80, hearing=0.2, encoder="other")
-    (row,) = compare_table([good, bad])
-    first, second = row.cells
-    assert first.finding is None
-    assert second.finding is not None
-    assert second.finding.verdict == "worse"
-    assert first.score is not None
-    assert second.score is not None
-    assert second.finding.difference == pytest.approx(second.score - first.score)
-    (turned,) = compare_table([bad, good])
-    assert turned.cells[1].finding is not None
-    assert turned.cells[1].finding.verdict == "better"
+def test_runs_that_differ_in_their_seed_alone_are_one_encoder(seeds: list[RunFolder]) -> None:
+    found = compare(seeds)
+    assert len(found["pairs"]) == 6
+    measured = found["encoders"]["measured"]
+    assert [(m["name"], m["seeds"]) for m in measured] == [("logmel", 2), ("deaf", 2)]
+    (pair,) = found["encoders"]["pairs"]
+    assert (pair["left"], pair["right"]) == ("logmel", "deaf")
+    assert pair["tasks"]["words"]["difference"] > 0.5
+    assert found["differences"] == []
+    # Runs alone are compared where an encoder has no second seed, and there a seed is a difference.
+    assert [d["name"] for d in compare(seeds[1:])["differences"]] == ["seed"]
+    json.dumps(found, allow_nan=False)
 
 
-def test_a_finding_is_said_in_words() -> None:
-    worse = Finding("worse", -0.1, -0.15, -0.05, 0.001, 300, None)
-    assert worse.text == "worse by 0.100 (0.050 to 0.150)"
-    unsure = Finding("cannot tell", 0.01, -0.02, 0.04, 0.6, 300, 42_433)
-    assert (
-        unsure.text == "cannot tell: +0.010 (−0.020 to +0.040); about 42,000 more clips would tell"
-    )
+def test_one_seed_each_are_runs_alone(seeds: list[RunFolder]) -> None:
+    assert compare([seeds[0], seeds[2]])["encoders"] is None
 
 
-def test_no_difference_has_no_sign(tmp_path: Path) -> None:
-    runs = [make_run(tmp_path / n, tasks=("words",), clips=30, encoder=n) for n in "ab"]
-    (row,) = compare_table(runs)
-    assert row.cells[1].finding is not None
-    assert row.cells[1].finding.text.startswith("cannot tell: +0.000 (")
+def test_the_same_seed_twice_is_no_second_seed(seeds: list[RunFolder], tmp_path: Path) -> None:
+    again = make_run(tmp_path / "again", tasks=("words", "digits"), clips=40, seed=1, hearing=0.9)
+    assert compare([seeds[0], again])["encoders"] is None
 
 
-def test_runs_asked_other_clips_are_shown_but_not_tested(tmp_path: Path) -> None:
-    one = make_run(tmp_path / "a", tasks=("words",), clips=30)
-    other = make_run(tmp_path / "b", tasks=("words",), clips=31, encoder="other")
-    (row,) = compare_table([one, other])
-    assert not row.comparable
-    assert row.cells[1].score is not None
-    assert row.cells[1].finding is None
-    page = write_comparison([one, other], tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "these numbers do not compare" in page
+def test_the_terminal_shows_seeds_and_verdicts(
+    seeds: list[RunFolder], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert execute(["compare", *(str(run.path) for run in seeds)]) == 0
+    out = capsys.readouterr().out
+    assert "each encoder over its seeds" in out
+    assert "logmel against deaf" in out
+    assert "better" in out
+    assert "the runs differ" not in out
+
+    assert execute(["compare", str(seeds[0].path), str(seeds[2].path), "--table", "csv"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("run,against,task,left,right,difference,low,high")
+    assert [line.split(",")[2] for line in lines[1:]] == ["digits", "words", "track A", "track B"]
 
 
-def test_a_missing_task_is_missing_and_so_is_the_mean(tmp_path: Path) -> None:
-    names = ("words", "counting")
-    one = make_run(tmp_path / "a", tasks=names, clips=12)
-    other = make_run(tmp_path / "b", tasks=names, clips=12, missing={"words": "it died"})
-    words, _, mean = compare_table([one, other])
-    assert words.cells[1].failure == "it died"
-    assert mean.cells[1].score is None
-    assert mean.cells[1].failure == "missing: words"
-
-
-def test_a_task_of_another_suite_is_no_zero(tmp_path: Path) -> None:
-    one = make_run(tmp_path / "a", tasks=("words", "counting"), clips=12)
-    other = make_run(tmp_path / "b", tasks=("words",), clips=12, encoder="other")
-    _, counting, mean = compare_table([one, other])
-    assert counting.cells[1].failure == "not in this run's suite"
-    assert mean.cells[1].score is None
-
-
-def test_names_are_as_long_as_it_takes(tmp_path: Path) -> None:
-    one = make_run(tmp_path / "a", tasks=("words",), clips=12)
-    seed = make_run(tmp_path / "b", tasks=("words",), clips=12, seed=7)
-    same = make_run(tmp_path / "c", tasks=("words",), clips=12)
-    deep = make_run(tmp_path / "more" / "a", tasks=("words",), clips=12)
-
-    def labels(*runs: object) -> list[str]:
-        return [cell.run for cell in compare_table(runs)[0].cells]  # type: ignore[arg-type]
-
-    steps = make_run(tmp_path / "d", tasks=("words",), clips=12)
-    text = steps.manifest.read_text(encoding="utf-8")
-    write_text(steps.manifest, text.replace('"steps": 400', '"steps": 40'))
-    other = make_run(tmp_path / "e", tasks=("words",), clips=12, encoder="other")
-    assert labels(one, other) == ["logmel", "other"]
-    assert labels(one, seed, other) == ["logmel, seed 42", "logmel, seed 7", "other"]
-    facts = read_runs([one, seed, other])
-    assert labels_of(facts, of_seeds=[True, False, False]) == ["logmel", "logmel, seed 7", "other"]
-    manifest = read_json(seed.manifest) | {"seed": 42}
-    manifest["encoder"]["arguments"] = {"layer": 7}
-    write_json(seed.manifest, manifest)
-    assert labels(one, seed) == ["logmel", "logmel, layer 7"]
-    assert labels(one, steps) == ["logmel, train.steps 400", "logmel, train.steps 40"]
-    assert labels(one, same) == ["logmel (1: a)", "logmel (2: c)"]
-    assert labels(one, deep) == ["logmel (1: a)", "logmel (2: a)"]
-
-
-def test_what_differs_besides_the_encoder_is_listed(tmp_path: Path) -> None:
-    one = make_run(tmp_path / "a", tasks=("words",), clips=12)
-    other = make_run(tmp_path / "b", tasks=("words",), clips=12, encoder="other")
-    text = other.manifest.read_text(encoding="utf-8")
+def test_the_page_has_the_encoders_over_their_seeds_too(
+    seeds: list[RunFolder], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     page = tmp_path / "page.html"
-    assert "differ in more" not in write_comparison([one, other], page).read_text(encoding="utf-8")
-    write_text(other.manifest, text.replace('"steps": 400', '"steps": 40'))
-    found = write_comparison([one, other], page).read_text(encoding="utf-8")
-    assert "differ in more than their encoders" in found
-    assert "steps" in found
+    assert execute(["compare", *(str(run.path) for run in seeds), "--page", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert "Each encoder over its seeds" in text
+    (pair,) = compare(seeds)["encoders"]["pairs"]
+    rows = text.split('aria-label="Encoders compared, clips and seeds together"')[1].split(
+        "</table>"
+    )[0]
+    assert rows.count("<tr>") == 1 + len(pair["tasks"]) + len(pair["tracks"])
+    assert f"{pair['tracks']['a']['difference']:.3f}" in rows
+    assert "differ in more" not in text
+    assert execute(["compare", *(str(run.path) for run in seeds[::2]), "--page", str(page)]) == 0
+    assert "over its seeds" not in page.read_text(encoding="utf-8")
 
 
-def test_one_run_is_too_few(tmp_path: Path) -> None:
+@pytest.fixture
+def asked_further(tmp_path: Path) -> list[RunFolder]:
+    """Two runs without test tasks of their own, as from a YAML of training data, asked further."""
+    runs = []
+    for name, hearing in (("logmel", 0.9), ("deaf", 0.1)):
+        run = make_run(tmp_path / name, tasks=(), encoder=name)
+        ask_further(run, "hidden-a", tasks=("words",), clips=80, hearing=hearing)
+        runs.append(run)
+    ask_further(runs[0], "mine alone", tasks=("digits",), clips=10)
+    return runs
+
+
+def test_further_suites_that_runs_share_are_compared(
+    asked_further: list[RunFolder], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = compare(asked_further)
+    assert list(found["further"]) == ["hidden-a"]
+    (pair,) = found["further"]["hidden-a"]["pairs"]
+    assert (pair["left"], pair["right"]) == ("logmel", "deaf")
+    assert pair["tasks"]["words"]["verdict"] == "better"
+    page = tmp_path / "page.html"
+    paths = [str(run.path) for run in asked_further]
+    assert execute(["compare", *paths, "--page", str(page)]) == 0
+    out = capsys.readouterr().out
+    assert "logmel against deaf on hidden-a" in out
+    assert out.count(" against ") == 1  # no table of nothing
+    text = page.read_text(encoding="utf-8")
+    assert re.search(r"hidden-(<wbr>)?a · Track A", text)
+    assert "worse by 0.7" in text or "worse by 0.8" in text
+    assert execute(["compare", *paths, "--table", "csv"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("suite,run,against,task,left,right,difference")
+    assert lines[1].startswith("hidden-a,logmel,deaf,words,")
+
+
+def test_seeds_are_combined_on_further_suites_too(seeds: list[RunFolder]) -> None:
+    for run in seeds:
+        heard = 0.9 if run.path.name.startswith("logmel") else 0.1
+        ask_further(run, "more", tasks=("counting",), clips=40, hearing=heard)
+    found = compare(seeds)
+    (pair,) = found["further"]["more"]["encoders"]["pairs"]
+    assert pair["tasks"]["counting"]["verdict"] == "better"
+    assert found["further"]["more"]["encoders"]["measured"][0]["seeds"] == 2
+
+
+def test_seeds_that_two_files_name_are_seeds(seeds: list[RunFolder]) -> None:
+    for run in seeds[:2]:  # one file per seed, as XARES-LLM's users keep them
+        manifest = read_json(run.manifest)
+        name = f"train-seed-{manifest['seed']}"
+        manifest |= {"suite": name, "recipe": manifest["recipe"] | {"name": name}}
+        write_json(run.manifest, manifest)
+    found = compare(seeds[:2])
+    assert [(m["name"], m["seeds"]) for m in found["encoders"]["measured"]] == [("logmel", 2)]
+
+
+def test_runs_that_share_nothing_are_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     one = make_run(tmp_path / "a", tasks=("words",), clips=12)
-    with pytest.raises(ScoringError, match="1 run was given to compare; expected two or more"):
-        compare_table([one])
+    other = make_run(tmp_path / "b", tasks=("digits",), clips=12, encoder="other")
+    assert execute(["compare", str(one.path), str(other.path), "--json"]) == 2
+    assert "Nothing could be compared" in capsys.readouterr().err
+    empty = [make_run(tmp_path / n, tasks=(), encoder=n) for n in ("c", "d")]
+    with pytest.raises(ScoringError, match="share no task that both answered"):
+        compare(empty)
 
 
-def test_names_of_encoders_never_become_markup(tmp_path: Path) -> None:
-    one = make_run(tmp_path / "a", tasks=("words",), clips=12, hostile=True)
-    other = make_run(tmp_path / "b", tasks=("words",), clips=12)
-    page = write_comparison([one, other], tmp_path / "page.html").read_text(encoding="utf-8")
-    assert page.count("<script>") == 1
-    assert "<img" not in page
+def test_an_unfinished_run_is_no_table_of_gaps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = make_run(tmp_path / "a", tasks=("words", "digits"), clips=12)
+    other = make_run(
+        *(tmp_path / "b",), tasks=("words", "digits"), clips=12, encoder="other",
+        missing={"words": "not answered yet", "digits": "not answered yet"},
+    )  # fmt: skip
+    assert execute(["compare", str(one.path), str(other.path)]) == 2
+    said = capsys.readouterr()
+    assert "other: not answered yet" in said.err
+    assert "Let unfinished runs finish" in said.err
+    assert said.out == ""
+    some = make_run(
+        *(tmp_path / "c",), tasks=("words", "digits"), clips=12, encoder="some",
+        missing={"words": "it died"},
+    )  # fmt: skip
+    assert execute(["compare", str(one.path), str(some.path)]) == 3
+    assert "some: it died" in capsys.readouterr().out
+
+
+def test_a_run_is_not_compared_with_itself(
+    seeds: list[RunFolder], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = seeds[0].path
+    assert execute(["compare", str(path), str(path.parent / "." / path.name)]) == 2
+    assert "was given twice; a run cannot be compared with itself" in capsys.readouterr().err
+
+
+def test_a_printed_comparison_has_the_columns_that_people_read(
+    seeds: list[RunFolder], capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [str(run.path) for run in seeds]
+    assert execute(["compare", *paths[::2], "--table", "latex"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2] == (
+        "task & logmel & deaf & difference & low & high & p (Holm) & logmel is " + r"\\"
+    )
+    assert execute(["compare", *paths[1:], "--table", "markdown"]) == 0
+    head = capsys.readouterr().out.splitlines()[0]
+    assert head.startswith("| run | against | task | run's | other's | difference |")
+
+
+def test_one_encoders_seeds_alone_are_a_table_too(
+    seeds: list[RunFolder], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert execute(["compare", *(str(run.path) for run in seeds[:2]), "--table", "markdown"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| encoder | task | mean | low | high | seed sd | seeds |"
+    assert len(lines) == 2 + 4
+
+
+def test_captions_are_compared_by_what_the_models_said_before(tmp_path: Path) -> None:
+    """No caption model is here: the evidence beside the predictions is all that is needed."""
+    from auricle.metrics.compute import prepare
+    from auricle.metrics.evidence import CaptionEvidence, texts_hash
+    from auricle.runs.compare_page import write_comparison
+    from auricle.runs.rescore import answered_clips, score_run
+
+    runs = []
+    for name, similarity in (("a", 0.9), ("b", 0.4)):
+        run = make_run(tmp_path / name, tasks=("captions",), clips=20, encoder=name)
+        manifest = read_json(run.manifest)
+        manifest["test"]["captions"]["metric"] = "FENSE"
+        write_json(run.manifest, manifest)
+        clips = answered_clips(run, "captions")
+        samples = prepare("FENSE", [c.prediction for c in clips], [c.references for c in clips])
+        values = [similarity + 0.001 * (i % 7) for i in range(samples.num_samples)]
+        said = CaptionEvidence(
+            *("FENSE", texts_hash(samples), {}, [1.0] * samples.num_clips, values),
+            *([], [], [], None, 0.3, "a", 0.2),
+        )
+        write_json(run.evidence("captions"), said.to_json())
+        score_run(run)
+        runs.append(run)
+    entry = compare(runs)["pairs"][0]["tasks"]["captions"]
+    assert entry["verdict"] == "better"
+    assert entry["difference"] == pytest.approx(0.5, abs=1e-3)
+    page = write_comparison(runs, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "worse by 0.5" in page

@@ -154,7 +154,7 @@ def test_an_export_holds_nothing_that_may_not_be_handed_on(
     assert scores is not None
     assert mine is not None
     for task in (FREE, CREDITED, KEPT_BACK):
-        assert scores["tasks"][task]["score"] == mine["tasks"][task]["score"]
+        assert scores.tasks[task].score == mine.tasks[task].score
         answers = read_predictions(made.predictions(task))
         stored = read_predictions(run.predictions(task))
         assert [a.prediction for a in answers] == [a.prediction for a in stored]

@@ -19,6 +19,8 @@ from auricle.data.index import INDEX_VERSION
 from auricle.errors import DamagedFileError, UserError
 from auricle.files import read_json, write_json
 from auricle.records.manifest import Manifest, run_hash
+from auricle.records.record import Record
+from auricle.records.scores import Scores
 from auricle.runs.folder import RunFolder
 from auricle.runs.manifest import (
     begun_otherwise,
@@ -161,15 +163,21 @@ def _records(model: type[Any]) -> dict[str, type[Any]]:
     return found
 
 
-def test_the_page_about_run_folders_tells_every_field_and_no_other() -> None:
+@pytest.mark.parametrize(("name", "kind"), [("manifest.json", Manifest), ("scores.json", Scores)])
+def test_the_page_about_run_folders_tells_every_field_and_no_other(
+    name: str, kind: type[Record]
+) -> None:
     page = (Path(__file__).parents[2] / "docs" / "run-folder.md").read_text(encoding="utf-8")
-    section = page.split("## The manifest", 1)[1].split("\n## ", 1)[0]
+    before, section = page.split("## The manifest", 1)
+    section = section.split("\n## ", 1)[0]
+    if kind is Scores:
+        section = before.split("`scores.json` (", 1)[1]
     rows = re.findall(r"^\| (`.+?`) \| (.+?) \|$", section, flags=re.M)
     told = {place.strip("`"): re.findall(r"`(\w+)`", fields) for place, fields in rows}
-    records = {"manifest.json": Manifest, **_records(Manifest)}
+    records = {name: kind, **_records(kind)}
     assert told == {place: list(kind.model_fields) for place, kind in records.items()}
-    for kind in records.values():
-        assert all(field.description for field in kind.model_fields.values()), kind
+    for record in records.values():
+        assert all(field.description for field in record.model_fields.values()), record
 
 
 def _beep(hz: int, count: int) -> bytes:

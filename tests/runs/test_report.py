@@ -224,7 +224,7 @@ def test_the_floor_stands_beside_the_score(tmp_path: Path) -> None:
     tags = Tags(write_report(mine, audio=silence, floor=noise).read_text(encoding="utf-8"))
     scores = noise.read_scores()
     assert scores is not None
-    floor = f"noise encoder {scores['tasks']['words']['score']:.3f}"
+    floor = f"noise encoder {scores.tasks['words'].score:.3f}"
     labels = [s["aria-label"] for s in tags.named("svg") if "aria-label" in s]
     assert any(floor in label for label in labels)
 

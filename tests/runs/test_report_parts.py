@@ -14,6 +14,7 @@ from sklearn.metrics import confusion_matrix as reference_matrix
 
 from auricle.metrics.text import Samples
 from auricle.records.manifest import TestTask
+from auricle.records.scores import TaskScore
 from auricle.runs.predictions import Prediction
 from auricle.runs.report_curves import histogram, loss_curve, ticks_to
 from auricle.runs.report_examples import LONGEST_TEXT, choose, shorten
@@ -42,7 +43,7 @@ def samples(pairs: list[tuple[str, str]]) -> Samples:
 def task(metric: str, pairs: list[tuple[str, str]]) -> TaskFacts:
     predictions = [Prediction(f"clip/{i}", (t,), a, 1.0) for i, (t, a) in enumerate(pairs)]
     facts = TestTask(domain="speech", metric=metric, clips_expected=len(pairs))
-    return TaskFacts("task", facts, {"metric": metric}, predictions)
+    return TaskFacts("task", facts, TaskScore(metric=metric), predictions)
 
 
 # Sound and picture
@@ -213,7 +214,8 @@ def test_confusions_are_most_frequent_first() -> None:
 
 def test_many_classes_keep_both_ends(tmp_path: Path) -> None:
     recall = {f"class {i:02d}": i / 40 for i in range(40)}
-    facts = TaskFacts("t", {}, {"metric": "accuracy", "detail": {"per_class_recall": recall}}, [])
+    entry = TaskScore(metric="accuracy", detail={"per_class_recall": recall})
+    facts = TaskFacts("t", TestTask(metric="accuracy", clips_expected=0), entry, [])
     found = classes_of(facts, samples([("class 01", "class 01")]))
     assert found is not None
     assert found.best[0].label == "class 39"
@@ -304,7 +306,7 @@ def test_groups_are_means_on_the_way_from_chance_to_perfect(tmp_path: Path) -> N
     run = read_run(make_run(tmp_path / "run", tasks=("words", "counting"), clips=40))
     moved = []
     for facts in run.tasks:
-        chance, score = facts.entry["chance"], facts.entry["score"]
+        chance, score = facts.entry.chance, facts.entry.score
         moved.append((score - chance) / (1 - chance))
     bars = {bar.name: bar for bar in groups(run, "skill")}
     assert bars["what"].value == pytest.approx(moved[0])

@@ -27,16 +27,16 @@ def clips_of(drawn):
 def test_any_task_has_an_honest_entry(metric, drawn):
     options = MetricOptions(num_classes=30)
     task = score_task(metric, clips_of(drawn), expected=len(drawn), options=options)
-    json.dumps(task, allow_nan=False)
-    if task["score"] is None:
-        assert task["failure"]
+    json.dumps(task.to_json(), allow_nan=False)
+    if task.score is None:
+        assert task.failure
     else:
-        assert 0 <= task["score"] <= 1
-        assert 0 <= task["chance"] <= 1
-        if task["low"] is not None:
-            assert 0 <= task["low"] <= task["high"] <= 1
+        assert 0 <= task.score <= 1
+        assert 0 <= task.chance <= 1
+        if task.low is not None:
+            assert 0 <= task.low <= task.high <= 1
     summary = summarise({"t": task}, tracks={"t": "a"}, official=True)
-    assert summary["mean"] == task["score"]
+    assert summary.mean == task.score
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -50,8 +50,8 @@ def test_a_comparison_turned_round_is_the_same_with_other_signs(metric, drawn):
         )
 
     one, other = run("x", 0), run("y", 1)
-    there = compare_runs([one, other])["pairs"][0]["tasks"]["t"]
-    back = compare_runs([other, one])["pairs"][0]["tasks"]["t"]
+    there = compare_runs([one, other])[0].to_json()["tasks"]["t"]
+    back = compare_runs([other, one])[0].to_json()["tasks"]["t"]
     json.dumps(there, allow_nan=False)
     opposite = {"better": "worse", "worse": "better"}
     assert back["verdict"] == opposite.get(there["verdict"], there["verdict"])

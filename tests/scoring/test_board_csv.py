@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from auricle.cli.app import execute
-from auricle.errors import ScoringError
-from auricle.files import write_json
+from auricle.errors import DamagedFileError, ScoringError
+from auricle.records.scores import Scores
 from auricle.scoring.board_csv import rank_board
 from auricle.scoring.summary import ScoredClip, missing_task, score_task
 
@@ -217,7 +217,7 @@ def scored(folder, tasks, further=()):
             else entry(right)
             for name, right in values.items()
         }
-        write_json(path, {"tasks": entries})
+        Scores(schema_version=1, suite="s", tasks=entries).write(path)
 
     write(folder / "scores.json", tasks)
     if further:
@@ -260,7 +260,7 @@ def test_a_folder_without_scores_is_no_row(tmp_path):
     with pytest.raises(ScoringError, match=r"has no scores.json. Give CSV files, or run folders"):
         ranked(tmp_path)
     (tmp_path / "scores.json").write_text("[1]")
-    with pytest.raises(ScoringError, match="holds no scores"):
+    with pytest.raises(DamagedFileError, match=r"scores\.json is damaged: it holds \[1\]"):
         ranked(tmp_path)
     run = scored(tmp_path / "x" / "a", {"esc-50": 9})
     other = scored(tmp_path / "y" / "a", {"esc-50": 9})

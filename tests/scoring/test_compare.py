@@ -7,6 +7,7 @@ from scipy import stats
 from auricle.errors import ScoringError
 from auricle.metrics.result import MetricOptions
 from auricle.metrics.tally import RatioTally
+from auricle.records.comparison import Outcome
 from auricle.scoring.compare import RunAnswers, TaskAnswers, clips_to_tell, compare_runs, holm
 from auricle.scoring.paired import ratio_difference, sign_flip_p
 from auricle.scoring.summary import ScoredClip
@@ -22,8 +23,8 @@ def run(name, **tasks):
 
 
 def only_pair(*runs):
-    (pair,) = compare_runs(runs)["pairs"]
-    return pair
+    (pair,) = compare_runs(runs)
+    return pair.to_json()
 
 
 def test_a_clear_difference_is_better_and_the_other_way_round_worse():
@@ -231,7 +232,7 @@ def test_errors_of_a_track_add_in_squares():
 
 def test_three_runs_make_three_pairs_corrected_together():
     runs = [run(str(n), t=answers(set(range(n)))) for n in (100, 106, 190)]
-    pairs = compare_runs(runs)["pairs"]
+    pairs = [pair.to_json() for pair in compare_runs(runs)]
     assert [(p["left"], p["right"]) for p in pairs] == [
         ("100", "106"),
         ("100", "190"),
@@ -249,7 +250,7 @@ def test_holm_of_a_worked_example():
 
 
 def test_clips_to_tell_is_at_least_one():
-    assert clips_to_tell({"error": 1e-9, "difference": 0.5, "clips": 10}, 1) == 1
+    assert clips_to_tell(Outcome(error=1e-9, difference=0.5, clips=10), 1) == 1
 
 
 @pytest.mark.parametrize(

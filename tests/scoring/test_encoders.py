@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from auricle.metrics.result import MetricOptions
+from auricle.records.scores import Scores
 from auricle.scoring.compare import RunAnswers, TaskAnswers, compare_runs
 from auricle.scoring.encoders import Encoder, compare_encoders
 from auricle.scoring.summary import ScoredClip, score_task, summarise
@@ -19,17 +20,25 @@ def encoder(name, *seeds, total=200, failure=None):
         summary = summarise({"t": task}, tracks={"t": "a"}, official=False)
         answers = TaskAnswers("accuracy", "a", clips, failure=failure)
         runs.append(RunAnswers(f"{name} {number}", {"t": answers}))
-        scores.append({"tasks": {"t": task}, **summary})
+        scores.append(
+            Scores(
+                schema_version=1,
+                suite="s",
+                tracks=summary.tracks,
+                mean=summary.mean,
+                tasks={"t": task},
+            )
+        )
     return Encoder(name, runs, scores)
 
 
 def only_entry(*encoders, kind="tasks", name="t"):
-    (pair,) = compare_encoders(encoders)["pairs"]
+    (pair,) = compare_encoders(encoders).to_json()["pairs"]
     return pair[kind][name]
 
 
 def test_seeds_of_an_encoder_are_one_measurement():
-    (found,) = compare_encoders([encoder("x", 100, 110, 120)])["measured"]
+    (found,) = compare_encoders([encoder("x", 100, 110, 120)]).to_json()["measured"]
     assert (found["name"], found["seeds"]) == ("x", 3)
     assert found["tasks"]["t"]["score"] == pytest.approx(0.55)
     assert found["tasks"]["t"]["seed_sd"] == pytest.approx(0.05)
@@ -105,7 +114,7 @@ def test_seeds_that_agree_leave_the_clips_error():
 @pytest.mark.parametrize(("won", "total", "p"), [(4, 300, 0.125), (2, 2, 0.5)])
 def test_few_clips_are_no_surer_with_seeds_that_agree(won, total, p):
     strong, weak = (encoder(n, right, right, total=total) for n, right in (("x", won), ("y", 0)))
-    (alone,) = compare_runs([strong.runs[0], weak.runs[0]])["pairs"]
+    alone = compare_runs([strong.runs[0], weak.runs[0]])[0].to_json()
     for kind, name in (("tasks", "t"), ("tracks", "a")):
         entry = only_entry(strong, weak, kind=kind, name=name)
         assert (entry["p"], entry["verdict"]) == (pytest.approx(p), "cannot tell")
@@ -144,13 +153,21 @@ def test_map_takes_the_mean_of_the_seeds():
                 RunAnswers(f"{name} {seed}", {"t": TaskAnswers("mAP", "a", clips, options)})
             )
             summary = summarise({"t": task}, tracks={"t": "a"}, official=False)
-            scores.append({"tasks": {"t": task}, **summary})
+            scores.append(
+                Scores(
+                    schema_version=1,
+                    suite="s",
+                    tracks=summary.tracks,
+                    mean=summary.mean,
+                    tasks={"t": task},
+                )
+            )
         return Encoder(name, runs, scores)
 
     one, other = labelled("x", 0.95), labelled("y", 0.3)
     entry = only_entry(one, other)
     for side, enc in (("left", one), ("right", other)):
-        values = [s["tasks"]["t"]["raw"] for s in enc.scores]
+        values = [s.tasks["t"].raw for s in enc.scores]
         assert entry[side] == pytest.approx(np.mean(values))
     assert entry["verdict"] == "better"
-    json.dumps(compare_encoders([one, other]), allow_nan=False)
+    json.dumps(compare_encoders([one, other]).to_json(), allow_nan=False)

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from auricle.records.scores import Estimate
 from auricle.scoring.health import spearman, task_health
-from auricle.scoring.ranks import TaskValue
 
 PUBLIC = {"a": 0.9, "b": 0.8, "c": 0.5, "d": 0.3}
 
 
 def values(*scores):
-    return {team: TaskValue(score) for team, score in zip("abcd", scores, strict=False)}
+    return {team: Estimate(score) for team, score in zip("abcd", scores, strict=False)}
 
 
 def test_a_task_that_orders_rows_like_the_public_ones_separates():
@@ -36,7 +36,7 @@ def test_a_task_may_run_against_the_public_ones():
 
 def test_pairs_told_apart_need_intervals():
     known = {
-        t: TaskValue(s, s - 0.05, s + 0.05) for t, s in zip("abc", (0.9, 0.88, 0.2), strict=True)
+        t: Estimate(s, s - 0.05, s + 0.05) for t, s in zip("abc", (0.9, 0.88, 0.2), strict=True)
     }
     assert task_health("t*", known, PUBLIC).told_apart == pytest.approx(2 / 3)
     assert task_health("t*", values(0.9, 0.8, 0.7, 0.6), PUBLIC).told_apart is None

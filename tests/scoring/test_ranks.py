@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from auricle.errors import ScoringError
-from auricle.scoring.ranks import Contestant, Mean, TaskValue, exact, rank_rows, told_apart
+from auricle.records.scores import Estimate
+from auricle.scoring.ranks import Contestant, exact, rank_rows, told_apart
 
 DATA = Path(__file__).parent.parent / "data"
 
@@ -20,8 +21,8 @@ def ranked(scores, *, hidden=("h*",), half=None):
 
     def value(score):
         if half is None or score is None:
-            return TaskValue(score)
-        return TaskValue(score, score - half, score + half)
+            return Estimate(score)
+        return Estimate(score, score - half, score + half)
 
     rows = [Contestant(t, {"p": value(p), "h*": value(h)}) for t, (p, h) in scores.items()]
     return rank_rows(rows, public=["p"], hidden=list(hidden))
@@ -32,7 +33,10 @@ def test_published_means_and_order_are_found_again(track):
     rows = published(track)
     tasks = list(rows[0])[5:]
     contestants = [
-        Contestant(row["team"], {task: TaskValue(Fraction(row[task])) for task in tasks})
+        Contestant(
+            row["team"],
+            {task: Estimate(float(row[task]), exact=Fraction(row[task])) for task in tasks},
+        )
         for row in rows
     ]
     found = rank_rows(
@@ -56,7 +60,7 @@ def test_the_printed_tie_of_track_a_is_none_unrounded():
     rows = published("a")
     tasks = list(rows[0])[5:]
     found = rank_rows(
-        [Contestant(r["team"], {t: TaskValue(float(r[t])) for t in tasks}) for r in rows],
+        [Contestant(r["team"], {t: Estimate(float(r[t])) for t in tasks}) for r in rows],
         public=[task for task in tasks if not task.endswith("*")],
         hidden=[task for task in tasks if task.endswith("*")],
     )
@@ -71,11 +75,11 @@ def test_equal_rows_share_the_better_place():
 def test_scores_tie_as_they_are_written_not_as_binary_numbers():
     assert 0.1 + 0.2 != 0.3
     rows = [
-        Contestant("x", {"p": TaskValue(0.1), "q": TaskValue(0.2)}),
-        Contestant("y", {"p": TaskValue(0.3), "q": TaskValue(0.0)}),
+        Contestant("x", {"p": Estimate(0.1), "q": Estimate(0.2)}),
+        Contestant("y", {"p": Estimate(0.3), "q": Estimate(0.0)}),
     ]
     assert [row.rank for row in rank_rows(rows, public=["p", "q"], hidden=[])] == [1, 1]
-    assert exact(0.1) == Fraction(1, 10)
+    assert exact(Estimate(0.1)) == Fraction(1, 10)
 
 
 def test_a_hair_decides():
@@ -84,7 +88,7 @@ def test_a_hair_decides():
 
 
 def test_overall_is_half_public_half_hidden_whatever_their_numbers():
-    rows = [Contestant("x", {"p": TaskValue(0.2), "q": TaskValue(0.4), "h*": TaskValue(0.9)})]
+    rows = [Contestant("x", {"p": Estimate(0.2), "q": Estimate(0.4), "h*": Estimate(0.9)})]
     (row,) = rank_rows(rows, public=["p", "q"], hidden=["h*"])
     assert row.overall.value == pytest.approx((0.3 + 0.9) / 2)
 
@@ -133,14 +137,14 @@ def test_bands_take_the_root_of_summed_squares(distance, apart):
     ],
 )
 def test_the_sides_that_face_each_other_decide(upper, lower, apart):
-    assert told_apart(Mean(*upper), Mean(*lower)) is apart
-    assert not told_apart(Mean(*lower), Mean(*upper))
+    assert told_apart(Estimate(*upper), Estimate(*lower)) is apart
+    assert not told_apart(Estimate(*lower), Estimate(*upper))
 
 
 def test_rows_without_an_interval_are_not_told_apart():
-    assert not told_apart(Mean(0.9), Mean(0.1, 0.0, 0.2))
-    assert not told_apart(Mean(0.9, 0.8, 1.0), Mean(0.1))
-    assert not told_apart(Mean(None), Mean(None))
+    assert not told_apart(Estimate(0.9), Estimate(0.1, 0.0, 0.2))
+    assert not told_apart(Estimate(0.9, 0.8, 1.0), Estimate(0.1))
+    assert not told_apart(Estimate(None), Estimate(None))
 
 
 def test_a_band_is_unknown_where_an_interval_is():

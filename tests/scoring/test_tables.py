@@ -5,6 +5,8 @@ import json
 import pytest
 
 from auricle.errors import UnknownNameError
+from auricle.records.comparison import Comparison, SuiteComparison
+from auricle.records.scores import Scores
 from auricle.scoring.board_csv import rank_board
 from auricle.scoring.compare import RunAnswers, TaskAnswers, compare_runs
 from auricle.scoring.summary import ScoredClip, score_task, summarise
@@ -97,7 +99,8 @@ def test_an_unknown_format_is_refused():
 
 def test_scores_become_a_table_with_their_means():
     task = score_task("accuracy", [ScoredClip("x", "a", ["a"])] * 3, expected=3)
-    scores = {"tasks": {"t": task}, **summarise({"t": task}, tracks={"t": "a"}, official=True)}
+    means = summarise({"t": task}, tracks={"t": "a"}, official=True)
+    scores = Scores(schema_version=1, suite="s", tracks=means.tracks, tasks={"t": task})
     table = scores_table(scores)
     assert [row["task"] for row in table.rows] == ["t", "mean of track a"]
     assert "| t | accuracy | 1.0000 |" in table.render("markdown")
@@ -133,5 +136,5 @@ def test_a_comparison_becomes_a_table():
         )
         for name, a in (("x", "a"), ("y", "b"))
     ]
-    table = comparison_table(compare_runs(runs))
+    table = comparison_table(Comparison(SuiteComparison(compare_runs(runs), None), []))
     assert [row["task"] for row in table.rows] == ["t", "track A"]

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from auricle.board.model import Cell, Value
+from auricle.board.model import Cell
+from auricle.records.scores import Estimate
 
 TINTS = 7
 DOT = 10
@@ -91,12 +92,12 @@ def band_text(band: tuple[int, int]) -> str:
     return str(band[0]) if band[0] == band[1] else f"{band[0]}–{band[1]}"
 
 
-def axis_around(values: Iterable[Value]) -> Axis:
+def axis_around(values: Iterable[Estimate]) -> Axis:
     """An axis in whole tenths that holds all means and their intervals."""
     known = [
         bound
         for value in values
-        for bound in (value.mean, value.low, value.high)
+        for bound in (value.value, value.low, value.high)
         if bound is not None
     ]
     if not known:
@@ -123,19 +124,19 @@ def score_cell(cell: Cell | None, field: Field | None) -> Markup:
     return Markup(f"<td{attribute}{_exact(cell.score, 3)}>{cell.score:.3f}")  # noqa: S704 numbers
 
 
-def mean_cell(value: Value, *, strong: bool = False) -> Markup:
+def mean_cell(value: Estimate, *, strong: bool = False) -> Markup:
     """A mean's cell."""
-    if value.mean is None:
+    if value.value is None:
         return Markup('<td class="m">{}').format(MISSING)
     names = "s o" if strong else "s"
-    return Markup(f'<td class="{names}"{_exact(value.mean, 4)}>{value.mean:.4f}')  # noqa: S704 numbers
+    return Markup(f'<td class="{names}"{_exact(value.value, 4)}>{value.value:.4f}')  # noqa: S704 numbers
 
 
-def interval_cell(value: Value, axis: Axis) -> Markup:
+def interval_cell(value: Estimate, axis: Axis) -> Markup:
     """A dot with a whisker; without an interval, the dot alone."""
-    if value.mean is None:
+    if value.value is None:
         return Markup('<td class="m">{}').format(MISSING)
-    style = f"--v:{axis.percent(value.mean)}"
+    style = f"--v:{axis.percent(value.value)}"
     text = "no interval"
     if value.low is not None and value.high is not None:
         style = f"--l:{axis.percent(value.low)};--h:{axis.percent(value.high)};{style}"
@@ -143,7 +144,7 @@ def interval_cell(value: Value, axis: Axis) -> Markup:
     else:
         style = f"--l:0;--h:0;{style}"
     return Markup(  # noqa: S704 numbers
-        f'<td data-v="{value.mean:.6g}" title="{text}"><i class="d" style="{style}"></i>'
+        f'<td data-v="{value.value:.6g}" title="{text}"><i class="d" style="{style}"></i>'
         f'<span class="sr">{text}</span>'
     )
 

@@ -20,7 +20,8 @@ import io
 import json
 from typing import Any
 
-from auricle.board.model import Row, Table, Value
+from auricle.board.model import Row, Table
+from auricle.records.scores import Estimate
 from auricle.scoring.tables import spreadsheet_text
 
 SCHEMA_VERSION = 1
@@ -131,8 +132,8 @@ def _known(values: dict[str, float | None], always: str) -> dict[str, float | No
 
 
 def _values(row: Row) -> list[tuple[float | None, float | None, float | None]]:
-    values: tuple[Value, ...] = (row.overall, row.public, row.hidden)
-    return [(value.mean, value.low, value.high) for value in values]
+    values: tuple[Estimate, ...] = (row.overall, row.public, row.hidden)
+    return [(value.value, value.low, value.high) for value in values]
 
 
 def _page(row: Row) -> str:

@@ -71,7 +71,7 @@ def _found(table: BoardTable, suite: str, track: str, path: Path, *, released: b
     known = {name: catalog_column(name) for name in table.public}
     columns: dict[str, Column] = {name: c for name, c in known.items() if c.track == track}
     # A hidden column that nobody has a value in is no task, only a heading.
-    hidden = [n for n in table.hidden if any(r.values[n].score is not None for r in table.rows)]
+    hidden = [n for n in table.hidden if any(r.values[n].value is not None for r in table.rows)]
     if released:
         columns |= {name: hidden_column(name, track=track) for name in hidden}
     withheld = bool(table.hidden) and not released
@@ -79,7 +79,7 @@ def _found(table: BoardTable, suite: str, track: str, path: Path, *, released: b
     for row in table.rows:
         cells = {}
         for name, column in columns.items():
-            score = row.values[name].score
+            score = row.values[name].value
             cells[column.name] = (
                 Cell(None, missing=NOT_RUN) if score is None else Cell(float(score))
             )

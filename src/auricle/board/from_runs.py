@@ -10,22 +10,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from auricle.board.model import NOT_RUN, Cell, Column, Entry, Found, Result
 from auricle.board.names import clean_text
 from auricle.board.read_values import (
     catalog_column,
+    cell_of,
     hidden_column,
     is_hidden,
-    read_cell,
     read_object,
+    read_scores,
     require_version,
 )
 from auricle.board.run_entry import read_receipt, run_entry
 from auricle.catalog.load import get_suite, list_suites
 from auricle.errors import ScoringError
 from auricle.records.manifest import Manifest, TestTask
+from auricle.records.scores import Scores, TaskScore
 from auricle.runs.folder import RunFolder
 from auricle.scoring.board_csv import CUSTOM, other_version
 
@@ -77,11 +78,10 @@ def read_run(path: Path, *, released: bool, trust: Trust | None = None) -> list[
     examined = read_receipt(folder, trust.keys)
     if trust.alone and examined.fault:
         raise NotTrustedError(f"{folder.path}: {examined.fault}")
-    manifest, scores = _read_manifest(folder), read_object(folder.scores)
-    require_version(scores, folder.scores)
+    manifest, scores = _read_manifest(folder), read_scores(folder.scores)
     measured = _measure(folder, manifest, scores, released=released)
     entry = run_entry(folder, manifest, scores, measured.withheld, examined)
-    suite = clean_text(str(scores.get("suite") or "suite"), limit=40)
+    suite = clean_text(scores.suite or "suite", limit=40)
     if not measured.columns:
         raise ScoringError(
             f"{folder.path} has scores on hidden tasks only, and they are not released. Leave it "
@@ -112,22 +112,20 @@ def _planned_tasks(suite: str, track: str) -> set[str]:
     return {name for name in get_suite(suite).tasks if catalog_column(name).track == track}
 
 
-def _measure(
-    folder: RunFolder, manifest: Manifest, scores: Mapping[str, Any], *, released: bool
-) -> _Measured:
+def _measure(folder: RunFolder, manifest: Manifest, scores: Scores, *, released: bool) -> _Measured:
     """Collect the run's own suite and, of its further evaluations, the hidden tasks."""
     columns: dict[str, Column] = {}
     cells: dict[str, Cell] = {}
     withheld: list[str] = []
     further = sorted(folder.further_scores("any").parent.glob("*.json"))
-    for file, content in [(folder.scores, scores), *((f, read_object(f)) for f in further)]:
+    for file, content in [(folder.scores, scores), *((f, read_scores(f)) for f in further)]:
         own = content is scores
         asked = manifest.test if own else _asked_further(folder, file)
         for name, value in _tasks_of(content, file).items():
             if not is_hidden(name):
                 if own:
                     columns[name] = catalog_column(name)
-                    cells[name] = read_cell(value, f"{file}, task {name}")
+                    cells[name] = cell_of(value)
             elif not released:
                 withheld.append(name)
             else:
@@ -135,7 +133,7 @@ def _measure(
                 track = _track(facts, value, content, f"{file}, task {name}")
                 column = hidden_column(name, track=track, facts=facts)
                 columns[column.name] = column
-                cells[column.name] = read_cell(value, f"{file}, task {name}")
+                cells[column.name] = cell_of(value)
     return _Measured(columns, cells, tuple(withheld))
 
 
@@ -151,21 +149,18 @@ def _asked_further(folder: RunFolder, scores: Path) -> Mapping[str, TestTask]:
     return _read_manifest(further).test if further.manifest.is_file() else {}
 
 
-def _tasks_of(content: Mapping[str, Any], file: Path) -> dict[str, Any]:
-    tasks = content.get("tasks")
-    if not isinstance(tasks, dict) or not tasks:
+def _tasks_of(content: Scores, file: Path) -> dict[str, TaskScore]:
+    if not content.tasks:
         raise ScoringError(
             f"{file} has no tasks; expected what 'auricle score RUN' writes. Score the run again."
         )
-    return tasks
+    return content.tasks
 
 
-def _track(facts: TestTask | None, value: Any, scores: Mapping[str, Any], place: str) -> str:
+def _track(facts: TestTask | None, task: TaskScore, scores: Scores, place: str) -> str:
     """The track of a hidden task: the manifest says it, or its scores are of one track only."""
-    own = value.get("track") if isinstance(value, dict) else None
-    tracks = scores.get("tracks")
-    single = next(iter(tracks)) if isinstance(tracks, dict) and len(tracks) == 1 else None
-    track = (facts.track if facts else None) or own or single
+    single = next(iter(scores.tracks)) if len(scores.tracks) == 1 else None
+    track = (facts.track if facts else None) or task.track or single
     if track not in ("a", "b"):
         raise ScoringError(
             f"{place} has no track; expected a or b in the manifest. Score the run again: "

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from auricle.board.model import Column, Row, Table
 from auricle.scoring.health import CEILING, TaskHealth, task_health
-from auricle.scoring.ranks import TaskValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ def health_of(table: Table, column: Column, chance: Chance | None) -> TaskHealth
     means = {row.entry.slug: _mean_over(row, others) for row in table.rows}
     return task_health(
         column.name,
-        {slug: TaskValue(cell.score, cell.low, cell.high) for slug, cell in cells.items()},
+        {slug: cell.estimate for slug, cell in cells.items()},
         {slug: mean for slug, mean in means.items() if mean is not None},
         chance=chance.score if chance else None,
     )

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from auricle.records.scores import Estimate
+
 Kind = Literal["published", "baseline", "result", "run"]
 
 WITHHELD = "not released yet"
@@ -34,14 +36,10 @@ class Cell:
     missing: str = ""
     """Why there is no score; empty where there is one."""
 
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A mean over tasks with its 95 % interval, where one is known."""
-
-    mean: float | None
-    low: float | None = None
-    high: float | None = None
+    @property
+    def estimate(self) -> Estimate:
+        """The score with its interval."""
+        return Estimate(self.score, self.low, self.high, self.centre)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +163,9 @@ class Row:
 
     entry: Entry
     cells: Mapping[str, Cell]
-    public: Value
-    hidden: Value
-    overall: Value
+    public: Estimate
+    hidden: Estimate
+    overall: Estimate
     rank: int | None
     band: tuple[int, int] | None
     """Best and worst rank that its interval allows."""

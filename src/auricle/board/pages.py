@@ -18,9 +18,10 @@ from auricle.board import draw
 from auricle.board.draw import Field
 from auricle.board.exports import table_csv, table_json
 from auricle.board.health import Chance, chance_of_column, describe
-from auricle.board.model import NOT_STATED, Board, Column, Entry, Row, Table, Value
+from auricle.board.model import NOT_STATED, Board, Column, Entry, Row, Table
 from auricle.board.standing import places
 from auricle.catalog.spec import Task
+from auricle.records.scores import Estimate
 
 STATIC = ("board.css", "board.js")
 _KIND_CLASS = {
@@ -146,7 +147,7 @@ def _subtitle(entry: Entry) -> Iterator[str]:
 
 def _entry_part(facts: TableFacts, row: Row) -> dict[str, object]:
     table = facts.table
-    means: list[tuple[str, Value]] = [(overall_name(table).lower(), row.overall)]
+    means: list[tuple[str, Estimate]] = [(overall_name(table).lower(), row.overall)]
     if table.has_hidden:
         means += [("public", row.public), ("hidden", row.hidden)]
     lines = Markup("").join(_entry_line(facts, row, column) for column in table.columns)
@@ -285,7 +286,7 @@ def census(table: Table) -> str:
 
 def standing(row: Row) -> float | None:
     """The mean to show where there is room for one."""
-    return row.overall.mean
+    return row.overall.value
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Reads the cells of ``scores.json``: every number is checked, a missing one keeps its reason.
+"""What a board takes from run folders and the catalog: scores, cells, columns.
 
 A task is public if the catalog has it. Everything else counts as hidden: a participant's own task
 shown too late does no harm, a hidden score shown too early cannot be taken back.
@@ -7,17 +7,17 @@ shown too late does no harm, a hidden score shown too early cannot be taken back
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from auricle.board.model import Cell, Column, Value
+from auricle.board.model import Cell, Column
 from auricle.board.names import base_slug, clean_name, clean_text, hashed_slug
 from auricle.catalog.load import get_suite, get_task, list_suites, list_tasks
 from auricle.errors import ScoringError
 from auricle.records.manifest import TestTask
+from auricle.records.scores import Scores, TaskScore
 from auricle.runs.report_facts import without_folders
 
 MAX_BYTES = 64 << 20
@@ -122,60 +122,29 @@ def require_version(value: Mapping[str, Any], path: Path) -> None:
         )
 
 
-def score_in(value: Any, place: str) -> float | None:
-    """A score, or None where there is none.
+def read_scores(path: Path) -> Scores:
+    """The scores of a stranger's run: the file's size is bounded.
 
     Raises:
-        ScoringError: It is no number from 0 to 1.
+        ScoringError: It cannot be read, or is of another format.
+        DamagedFileError: A field is not what it should be.
     """
-    if value is None:
-        return None
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        number = float(value)
-        if math.isfinite(number) and 0 <= number <= 1:
-            return number
-    raise ScoringError(
-        f"{place} is {str(value)[:40]!r}; expected a number from 0 to 1, or null where it is "
-        "missing. Score the run again: auricle score RUN."
-    )
+    value = read_object(path)
+    require_version(value, path)
+    return Scores.from_json(value, path)
 
 
-def read_cell(entry: Any, place: str) -> Cell:
-    """One task's entry of ``scores.json``; what has a failure is missing (law 7).
-
-    Raises:
-        ScoringError: The entry has no such form.
-    """
-    if not isinstance(entry, dict):
-        raise ScoringError(f"{place} is no object; expected metric, score, low, high and failure.")
-    score = score_in(entry.get("score"), f"{place}, score")
-    failure = entry.get("failure")
-    if failure is not None or score is None:
-        reason = failure or entry.get("reason") or "not measured"
-        return Cell(None, missing=clean_text(without_folders(str(reason)), limit=240))
-    clips, interval = entry.get("clips_scored"), entry.get("interval")
-    centre = interval.get("centre") if isinstance(interval, dict) else None
-    low, high = (score_in(entry.get(name), f"{place}, {name}") for name in ("low", "high"))
-    if low is not None and high is not None and low > high:
-        raise ScoringError(
-            f"{place}: low is {low:g} and high {high:g}; an interval goes from low to high. Score "
-            "the run again: auricle score RUN."
-        )
+def cell_of(task: TaskScore) -> Cell:
+    """One task's cell; what has a failure is missing (law 7), and its reason fit to be shown."""
+    found = task.estimate
+    if found.value is None:
+        reason = task.failure or task.reason or "not measured"
+        return Cell(None, missing=clean_text(without_folders(reason), limit=240))
     return Cell(
-        score,
-        low=low,
-        high=high,
-        centre=float(centre) if isinstance(centre, int | float) else None,
-        chance=score_in(entry.get("chance"), f"{place}, chance"),
-        clips=clips if isinstance(clips, int) else None,
+        found.value,
+        low=found.low,
+        high=found.high,
+        centre=found.centre,
+        chance=task.chance,
+        clips=task.clips_scored,
     )
-
-
-def read_mean(value: Any, place: str) -> Value | None:
-    """A track's mean with its interval; None where it is not given."""
-    if not isinstance(value, dict):
-        return None
-    mean, low, high = (
-        score_in(value.get(name), f"{place}, {name}") for name in ("mean", "low", "high")
-    )
-    return Value(mean, low, high)

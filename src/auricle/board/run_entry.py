@@ -21,6 +21,7 @@ from auricle.errors import ScoringError
 from auricle.progress import duration_text
 from auricle.records.manifest import Manifest
 from auricle.records.receipt import Receipt
+from auricle.records.scores import Scores
 from auricle.runs.folder import RunFolder
 from auricle.runs.report_facts import without_folders
 
@@ -30,7 +31,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 def run_entry(
     folder: RunFolder,
     manifest: Manifest,
-    scores: Mapping[str, Any],
+    scores: Scores,
     withheld: tuple[str, ...],
     examined: Examined,
 ) -> Entry:
@@ -51,7 +52,7 @@ def run_entry(
     team = submission.team if submission else receipt and receipt.team
     name = str(team or manifest.encoder.name or folder.path.name)
     version = manifest.versions.get("auricle")
-    mode = str(scores.get("mode") or "unknown") if manifest.has_current_recipe else "custom"
+    mode = (scores.mode or "unknown") if manifest.has_current_recipe else "custom"
     # The run's own hash, so that each run keeps an address of its own, and its folder's.
     slug = f"{base_slug(name) or 'run'}-{manifest.identity}"
     return Entry(
@@ -115,13 +116,11 @@ def _reports(folder: RunFolder, slug: str) -> Iterator[Report]:
         yield Report("Report of the run, with answers", f"reports/{slug}.html", folder.path)
 
 
-def _suite_mean(scores: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _suite_mean(scores: Scores) -> Iterator[tuple[str, str]]:
     """The number that ``auricle run`` prints for a suite whose tracks are averaged together."""
-    tasks, mean = scores.get("tasks"), scores.get("mean")
-    tracks = scores.get("tracks")
-    whole = isinstance(tasks, dict) and not any(is_hidden(name) for name in tasks)
-    if whole and isinstance(mean, float) and isinstance(tracks, dict) and len(tracks) > 1:
-        yield f"Mean over all {len(tasks or {})} tasks", f"{mean:.4f}"
+    public = not any(is_hidden(name) for name in scores.tasks)
+    if public and scores.mean is not None and len(scores.tracks) > 1:
+        yield f"Mean over all {len(scores.tasks)} tasks", f"{scores.mean:.4f}"
 
 
 def _safe_notes(notes: Sequence[str], withheld: tuple[str, ...]) -> tuple[str, ...]:

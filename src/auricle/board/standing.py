@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from auricle.board.model import NOT_PUBLISHED, NOT_RUN, WITHHELD, Cell, Column, Result, Row, Value
+from auricle.board.model import NOT_PUBLISHED, NOT_RUN, WITHHELD, Cell, Column, Result, Row
 from auricle.scoring.published import standing_sentence
-from auricle.scoring.ranks import Contestant, Mean, RankedRow, TaskValue, exact, rank_rows
+from auricle.scoring.ranks import Contestant, RankedRow, exact, rank_rows
 
 
 def rank_results(
@@ -70,12 +70,14 @@ def places(rows: Sequence[Row], task: str) -> dict[str, str]:
     They are counted among ranked rows alone. Another row has its place in brackets, where its score
     would stand; without any ranked row there are none.
     """
-    scores = {row.entry.slug: (row.cells[task].score, row.rank is not None) for row in rows}
-    ranked = [exact(score) for score, has_rank in scores.values() if has_rank and score is not None]
+    scores = {
+        row.entry.slug: (exact(row.cells[task].estimate), row.rank is not None) for row in rows
+    }
+    ranked = [score for score, has_rank in scores.values() if has_rank and score is not None]
     found = {}
     for slug, (score, has_rank) in scores.items():
         if score is not None and ranked:
-            place = 1 + sum(other > exact(score) for other in ranked)
+            place = 1 + sum(other > score for other in ranked)
             found[slug] = str(place) if has_rank else f"({place})"
     return found
 
@@ -92,11 +94,7 @@ def _blank(result: Result, column: Column) -> Cell:
 
 
 def _contestant(result: Result, cells: Mapping[str, Cell]) -> Contestant:
-    values = {
-        name: TaskValue(cell.score, cell.low, cell.high, cell.centre)
-        for name, cell in cells.items()
-    }
-    return Contestant(result.entry.slug, values)
+    return Contestant(result.entry.slug, {name: cell.estimate for name, cell in cells.items()})
 
 
 def _obstacle(result: Result) -> str | None:
@@ -124,9 +122,9 @@ def _row(
     return Row(
         entry=result.entry,
         cells=cells,
-        public=_value(found.public),
-        hidden=_value(found.hidden),
-        overall=_value(found.overall),
+        public=found.public,
+        hidden=found.hidden,
+        overall=found.overall,
         rank=None if reason else found.rank,
         band=None if reason else found.band,
         unranked=reason or "",
@@ -143,10 +141,6 @@ def _missing_words(missing: Sequence[str], cells: Mapping[str, Cell]) -> str:
     return f"{len(missing)} tasks are missing"
 
 
-def _value(mean: Mean) -> Value:
-    return Value(mean.value, mean.low, mean.high)
-
-
 def _order(row: Row) -> tuple[bool, int, float, str]:
-    public = -1.0 if row.public.mean is None else row.public.mean
+    public = -1.0 if row.public.value is None else row.public.value
     return row.rank is None, row.rank or 0, -public if row.rank is None else 0.0, row.entry.slug

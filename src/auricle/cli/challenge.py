@@ -375,9 +375,10 @@ def judge_command(
     _print_stages(found.stages)
     if found.scores is not None:
         from auricle.cli.tables import print_scores
+        from auricle.records.scores import Scores
 
-        print_scores(found.scores, title=f"{archive.name} on {suite}")
-        for name, scores in found.further.items():
+        for name, stored in {suite: found.scores, **found.further}.items():
+            scores = Scores.from_json(stored, "what the run printed")
             print_scores(scores, title=f"{archive.name} on {name}")
     _print_receipt(found.receipt)
     if found.run is not None:

@@ -14,6 +14,7 @@ from auricle.progress import duration_text
 
 if TYPE_CHECKING:
     from auricle.job import RunOptions
+    from auricle.records.scores import Scores
 
 _ENCODER = typer.Argument(
     help="file.py, file.py:Class, package.module:Class, hf:owner/model, a folder with a submission "
@@ -135,11 +136,14 @@ def run_command(
         print_json(shown | {"further": result.further})
     else:
         from auricle.cli.tables import print_scores
+        from auricle.records.scores import Scores
 
-        print_scores(result.scores, title=f"{result.folder.path.name} on {result.scores['suite']}")
-        _print_standing(result.scores)
-        for name, scores in result.further.items():
-            print_scores(scores, title=f"{result.folder.path.name} on {name}")
+        own = Scores.from_json(result.scores, result.folder.scores)
+        print_scores(own, title=f"{result.folder.path.name} on {own.suite}")
+        _print_standing(own)
+        for name, stored in result.further.items():
+            further = Scores.from_json(stored, result.folder.further_scores(name))
+            print_scores(further, title=f"{result.folder.path.name} on {name}")
         print(f"run: {result.folder.path}   ({duration_text(time.monotonic() - started)})")
         print(f"page: {result.folder.report}")
     measured = [result.scores, *result.further.values()]
@@ -241,12 +245,12 @@ def _options(
     return options
 
 
-def _print_standing(scores: dict[str, Any]) -> None:
+def _print_standing(scores: Scores) -> None:
     """Where an official result would have stood in the challenge of 2026."""
-    if not scores["official"] or scores["suite"] not in ("track-a", "track-b", "all"):
+    if not scores.official or scores.suite not in ("track-a", "track-b", "all"):
         return
     from auricle.scoring.published import standing_sentence
 
-    for track, mean in scores["tracks"].items():
-        if mean["mean"] is not None:
-            print(standing_sentence(track, mean["mean"]))
+    for track, mean in scores.tracks.items():
+        if mean.mean is not None:
+            print(standing_sentence(track, mean.mean))

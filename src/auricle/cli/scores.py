@@ -14,6 +14,8 @@ from auricle.errors import UserError, printable
 
 if TYPE_CHECKING:
     from auricle.metrics.result import MetricOptions
+    from auricle.records.scores import Scores
+    from auricle.scoring.score_folder import FolderScores
 
 _JSON = typer.Option(False, "--json", help="Print one JSON object.")
 
@@ -96,7 +98,8 @@ def _score_folder(path: Path, options: MetricOptions, *, table: str | None, as_j
     from auricle.runs.rescore import score_further, score_run
     from auricle.scoring.score_folder import is_answers_folder, score_folder, unknown_lines
 
-    further: dict[str, dict[str, Any]] = {}
+    scores: Scores | FolderScores
+    further: dict[str, Scores] = {}
     unknown: dict[str, list[str]] = {}
     if not RunFolder(path).manifest.is_file():
         if not is_answers_folder(path):
@@ -105,15 +108,17 @@ def _score_folder(path: Path, options: MetricOptions, *, table: str | None, as_j
                 "predictions_TASK.csv. Give the folder that 'auricle run' printed, or one with a "
                 "file of answers per task, such as XARES-LLM's predictions_eval_esc-50.csv."
             )
-        scores = score_folder(path, options=options)
-        unknown = scores["unknown"]
+        scores = found = score_folder(path, options=options)
+        unknown = found.unknown
         title = f"answers in {path}"
-        result: dict[str, Any] = {"folder": str(path), "scores": scores}
+        result: dict[str, Any] = {"folder": str(path), "scores": scores.to_json()}
     else:
         folder = RunFolder.open(path)
-        scores, further = score_run(folder, models=options), score_further(folder, models=options)
-        title = f"{folder.path.name} on {scores['suite']}"
-        result = {"run": str(folder.path), "scores": scores, "further": further}
+        scores = own = score_run(folder, models=options)
+        further = score_further(folder, models=options)
+        title = f"{folder.path.name} on {own.suite}"
+        asked = {suite: each.to_json() for suite, each in further.items()}
+        result = {"run": str(folder.path), "scores": scores.to_json(), "further": asked}
     if as_json:
         print_json(result)
     elif table is not None:
@@ -131,7 +136,7 @@ def _score_folder(path: Path, options: MetricOptions, *, table: str | None, as_j
         for line in unknown_lines(unknown):
             print(printable(f"  {line}"), file=sys.stderr)
     measured = [scores, *further.values()]
-    failed = any(task["failure"] for each in measured for task in each["tasks"].values())
+    failed = any(task.failure for each in measured for task in each.tasks.values())
     return 3 if failed or unknown else 0
 
 
@@ -243,7 +248,7 @@ def compare_command(
         None, "--table", metavar="FORMAT", help="Print as csv, json, markdown or latex."
     ),
     as_json: bool = _JSON,
-) -> None:
+) -> int:
     """Compare runs on the clips they share: better, worse, or cannot tell.
 
     Better or worse are said where p, corrected over all tasks, is at most .05.
@@ -251,19 +256,22 @@ def compare_command(
     [bold]auricle compare runs/smoke/logmel-* runs/smoke/mine-*[/]
 
     Runs that differ in their seed alone are one encoder, and encoders are compared over seeds.
+
+    Further evaluations that two runs share are compared too. The exit code is 3 if a task of a
+    run is missing, and 2 if nothing could be compared.
     """
     one_format(table, as_json=as_json)
+    from auricle.runs.compare import compare_folders
     from auricle.runs.folder import RunFolder
-    from auricle.runs.verdicts import compare
 
     folders = [RunFolder.open(path) for path in runs]
-    found = compare(folders)
+    found = compare_folders(folders)
     if page is not None:
-        from auricle.runs.compare import write_comparison
+        from auricle.runs.compare_page import write_comparison
 
-        write_comparison(folders, page, encoders=found["encoders"])
+        write_comparison(folders, page, found=found)
     if as_json:
-        print_json(found | {"page": str(page) if page else None})
+        print_json(found.to_json() | {"page": str(page) if page else None})
     elif table is not None:
         from auricle.scoring.tables import comparison_table
 
@@ -274,3 +282,4 @@ def compare_command(
         print_comparison(found)
         if page is not None:
             print(f"page: {page}")
+    return 0 if found.complete else 3

@@ -13,16 +13,20 @@ from auricle.errors import printable
 
 if TYPE_CHECKING:
     from auricle.encoder.checks import CheckReport
+    from auricle.records.comparison import Comparison, Outcome, Pair
+    from auricle.records.scores import Estimate, Scored, TaskScore
 
 _MOST_DIFFERING = 6
 
 
-def print_scores(scores: dict[str, Any], *, title: str) -> None:
+def print_scores(scores: Scored, *, title: str) -> None:
     """One row per task: metric, score with interval, chance, clips scored of expected.
 
     Below the table stand why a task is missing, what a reader must know of an interval (marked
-    ``*``), and the corrected numbers beside the official ones.
+    ``*``), and the corrected numbers beside the official ones. A run without test tasks has none.
     """
+    if not scores.tasks:
+        return
     table = Table(title=title, title_justify="left", header_style="bold")
     for name, justify in (
         ("task", "left"),
@@ -33,60 +37,56 @@ def print_scores(scores: dict[str, Any], *, title: str) -> None:
         ("clips", "right"),
     ):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for name, task in scores["tasks"].items():
-        expected = "?" if task["clips_expected"] is None else task["clips_expected"]
-        counted = f"{task['clips_scored']}/{expected}"
+    for name, task in scores.tasks.items():
+        expected = "?" if task.clips_expected is None else task.clips_expected
         # What was seen of an incomplete task is no score of it (law 7); it stands below.
-        whole = not task["failure"]
+        shown = task.estimate
         table.add_row(
             name,
-            task["metric"],
-            _number(task["score"] if whole else None),
-            _interval(task["low"], task["high"], marked=bool(_interval_note(task)))
-            if whole
-            else "",
-            _number(task["chance"]),
-            counted,
+            task.metric,
+            _number(shown.value),
+            _interval(shown, marked=bool(_interval_note(task))),
+            _number(task.chance),
+            f"{task.clips_scored}/{expected}",
         )
     table.add_section()
-    for track, mean in scores["tracks"].items():
+    for track, mean in scores.tracks.items():
         label = f"mean of track {track.upper()}"
-        table.add_row(label, "", _number(mean["mean"]), _interval(mean["low"], mean["high"]))
-    if scores["mean"] is not None and len(scores["tracks"]) > 1:
-        table.add_row("mean of all tasks", "", _number(scores["mean"]))
+        table.add_row(label, "", _number(mean.mean), _interval(mean.estimate))
+    if scores.mean is not None and len(scores.tracks) > 1:
+        table.add_row("mean of all tasks", "", _number(scores.mean))
     console = _console()
     console.print(table)
-    for kind, lines in _footnotes(scores["tasks"]).items():
+    for kind, lines in _footnotes(scores.tasks).items():
         if lines:
             console.print(kind, style="bold")
         for name, text in lines:
             console.print(f"  {name}: {text}", style="yellow" if kind == "missing" else "")
 
 
-def _footnotes(tasks: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
+def _footnotes(tasks: Mapping[str, TaskScore]) -> dict[str, list[tuple[str, str]]]:
     """What the table has no room for, by kind."""
     beside = "corrected, beside the official numbers"
     found: dict[str, list[tuple[str, str]]] = {"missing": [], "notes": [], beside: []}
     for name, task in tasks.items():
-        if task["failure"]:
-            seen = "" if task["score"] is None else f"; their score alone: {task['score']:.3f}"
-            found["missing"].append((name, f"{task['failure']}{seen}"))
-        for note in (task.get("reason"), _interval_note(task, mark="* ")):
+        if task.failure:
+            seen = "" if task.score is None else f"; their score alone: {task.score:.3f}"
+            found["missing"].append((name, f"{task.failure}{seen}"))
+        for note in (task.reason, _interval_note(task, mark="* ")):
             if note:
                 found["notes"].append((name, note))
-        if task.get("corrected"):
-            found[beside].append((name, corrected_text(task["corrected"])))
+        if task.corrected:
+            found[beside].append((name, corrected_text(task.corrected)))
     return found
 
 
-def corrected_text(corrected: dict[str, float]) -> str:
+def corrected_text(corrected: Mapping[str, float]) -> str:
     """Corrected numbers in a line, e.g. ``balanced accuracy 0.583, macro f1 0.571``."""
     return ", ".join(f"{name.replace('_', ' ')} {v:.3f}" for name, v in corrected.items())
 
 
-def _interval_note(task: dict[str, Any], *, mark: str = "") -> str | None:
-    note = (task.get("interval") or {}).get("note")
-    return f"{mark}{note}" if note else None
+def _interval_note(task: TaskScore, *, mark: str = "") -> str | None:
+    return f"{mark}{task.interval_note}" if task.interval_note else None
 
 
 def print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
@@ -109,9 +109,10 @@ def _number(value: float | None) -> str:
     return "missing" if value is None else f"{value:.3f}"
 
 
-def _interval(low: float | None, high: float | None, *, marked: bool = False) -> str:
-    mark = " *" if marked else ""
-    return "" if low is None or high is None else f"{low:.3f} to {high:.3f}{mark}"
+def _interval(found: Estimate, *, marked: bool = False) -> str:
+    if found.value is None or found.low is None or found.high is None:
+        return ""
+    return f"{found.low:.3f} to {found.high:.3f}{' *' if marked else ''}"
 
 
 def _is_number(cell: str) -> bool:
@@ -157,70 +158,70 @@ def print_check(report: CheckReport) -> None:
     console.print(verdict, style=style)
 
 
-def print_comparison(found: dict[str, Any]) -> None:
+def print_comparison(found: Comparison) -> None:
     """Seeds of each encoder, if there are; then a table per pair with the verdicts in words."""
-    from auricle.scoring.tables import seeds_table, shown_pairs
+    from auricle.scoring.tables import seeds_table
 
-    encoders = found["encoders"]
-    if encoders:
-        table = seeds_table(encoders)
-        rows = [[_cell(row[name]) for name in table.columns] for row in table.rows]
-        print_rows(list(table.columns), rows, title="each encoder over its seeds")
-    for pair in shown_pairs(found):
-        _print_pair(pair)
-    differing = found["differences"]
+    for name, suite in found.suites:
+        on = f" on {name}" if name else ""
+        if suite.encoders is not None:
+            table = seeds_table(suite.encoders)
+            rows = [[_cell(row[column]) for column in table.columns] for row in table.rows]
+            print_rows(list(table.columns), rows, title=f"each encoder over its seeds{on}")
+        for pair in suite.shown_pairs:
+            _print_pair(pair, on)
+    differing = found.differences
     if differing:
-        shown = [f"{d['name']} ({', '.join(d['values'])})" for d in differing[:_MOST_DIFFERING]]
+        shown = [f"{d.name} ({', '.join(d.values)})" for d in differing[:_MOST_DIFFERING]]
         more = len(differing) - _MOST_DIFFERING
         rest = f", and {more} more" if more > 0 else ""
         text = f"the runs differ in more than their encoders: {'; '.join(shown)}{rest}"
         _console().print(text, style="dim")
 
 
-def _print_pair(pair: Mapping[str, Any]) -> None:
-    left = pair["left"]
-    of_seeds = any("more_seeds" in entry for entry in pair["tasks"].values())
-    more = "more_seeds" if of_seeds else "more_clips"
+def _print_pair(pair: Pair, on: str) -> None:
+    of_seeds = any(entry.of_seeds for entry in pair.tasks.values())
     table = Table(
-        title=f"{left} against {pair['right']}", title_justify="left", header_style="bold"
+        title=f"{pair.left} against {pair.right}{on}", title_justify="left", header_style="bold"
     )
-    for name in ("task", left, pair["right"], "difference", "95 % interval", "p (Holm)"):
+    for name in ("task", pair.left, pair.right, "difference", "95 % interval", "p (Holm)"):
         whole = name in ("task", "95 % interval")  # a cut name or a broken interval reads badly
         table.add_column(name, justify="left" if name == "task" else "right", no_wrap=whole)
-    table.add_column(f"{left} is")
+    table.add_column(f"{pair.left} is")
     table.add_column(f"more {'seeds' if of_seeds else 'clips'} would tell", justify="right")
-    for name, entry in pair["tasks"].items():
-        table.add_row(*_comparison_cells(name, entry, more))
+    for name, entry in pair.tasks.items():
+        table.add_row(*_comparison_cells(name, entry))
     table.add_section()
-    for name, entry in pair["tracks"].items():
-        table.add_row(*_comparison_cells(f"track {name.upper()}", entry, more))
+    for name, entry in pair.tracks.items():
+        table.add_row(*_comparison_cells(f"track {name.upper()}", entry))
     console = _console()
     console.print(table)
-    for name, entry in pair["tasks"].items():
-        if entry["reason"]:
-            console.print(f"  {name}: {entry['reason']}", style="yellow")
+    for name, entry in pair.tasks.items():
+        if entry.reason:
+            console.print(f"  {name}: {entry.reason}", style="yellow")
 
 
-def _comparison_cells(name: str, entry: dict[str, Any], more: str) -> list[str]:
-    if entry["difference"] is None:
+def _comparison_cells(name: str, entry: Outcome) -> list[str]:
+    if entry.difference is None:
         return [name, "", "", "", "", "", "missing", ""]
     return [
         name,
-        _number(entry["left"]),
-        _number(entry["right"]),
-        f"{entry['difference']:+.3f}",
-        f"{entry['low']:+.3f} to {entry['high']:+.3f}",
-        f"{entry['p_corrected']:.3g}",
-        entry["verdict"],
-        _more(entry, more),
+        _number(entry.left),
+        _number(entry.right),
+        f"{entry.difference:+.3f}",
+        f"{entry.low:+.3f} to {entry.high:+.3f}",
+        f"{entry.p_corrected:.3g}",
+        entry.verdict,
+        _more(entry),
     ]
 
 
-def _more(entry: Mapping[str, Any], kind: str) -> str:
-    if entry[kind] is not None:
-        return f"{entry[kind]:,}"
+def _more(entry: Outcome) -> str:
+    more = entry.more_seeds if entry.of_seeds else entry.more_clips
+    if more is not None:
+        return f"{more:,}"
     # Endless seeds would not do where the clips alone leave too much open.
-    open_clips = kind == "more_seeds" and entry["verdict"] == "cannot tell" and entry["difference"]
+    open_clips = entry.of_seeds and entry.verdict == "cannot tell" and entry.difference
     return "more clips" if open_clips else ""
 
 

@@ -6,7 +6,7 @@ that it was not given, so that reading and writing a file again changes nothing 
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
@@ -21,6 +21,9 @@ class Record(BaseModel):
     model_config = ConfigDict(
         frozen=True, strict=True, extra="allow", use_attribute_docstrings=True
     )
+
+    remedy: ClassVar[str] = "bring a copy back, or remove what it belongs to."
+    """What a user does about a damaged file of this kind."""
 
     def to_json(self) -> dict[str, JsonValue]:
         """The stored form: the fields that were given, in their order."""
@@ -46,7 +49,7 @@ class Record(BaseModel):
         except (ValidationError, RecursionError) as error:
             raise DamagedFileError(
                 f"{place} is damaged: {first_problem(error)}. auricle writes such a file whole, "
-                "so something else changed it: bring a copy back, or remove what it belongs to."
+                f"so something else changed it: {cls.remedy}"
             ) from error
 
 
@@ -59,6 +62,8 @@ def first_problem(error: ValidationError | RecursionError) -> str:
     more = f" (and {len(others)} more)" if others else ""
     if first["type"] == "missing":
         return f"it has no {where}{more}"
+    if first["type"] == "value_error":
+        return f"{where}: {first['ctx']['error']}{more}" if where else f"{first['ctx']['error']}"
     seen = repr(first["input"])
     seen = seen if len(seen) <= _LONGEST else f"{seen[:_LONGEST]}..."
     expected = first["msg"].removeprefix("Input should be ")

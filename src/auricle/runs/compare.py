@@ -1,169 +1,145 @@
-"""Several runs side by side: one table of their scores, and a page of it.
+"""Which of several runs is better, and which encoder: ``auricle compare``.
 
-Every run is read against the first one, by a paired test on the clips that both answered: the
-intervals of two runs may overlap although one is better. Where the runs were not asked the same
-clips in the same way, the row says so and nothing is tested.
+Runs that differ in nothing but their seed are one encoder's measurement. Two runs are compared on
+the luck of the clips; two encoders, where each has several seeds, on clips and seeds. Every suite
+that two runs or more were asked is compared: their own, and further evaluations of one name.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from auricle.errors import ScoringError
-from auricle.files import sha256_json, write_text
+from auricle.files import sha256_json
+from auricle.records.comparison import Comparison, FactDifference, SuiteComparison
 from auricle.records.manifest import DataLock
 from auricle.runs.folder import RunFolder
-from auricle.runs.report_facts import (
-    TRACK_NAMES,
-    RunFacts,
-    TaskFacts,
-    number,
-    read_run,
-    same_test,
-)
+from auricle.runs.report_facts import RunFacts, read_run
 from auricle.runs.report_making import flat
-from auricle.runs.report_overview import Bar, Headline, headlines
-from auricle.runs.report_page import render, score_text
 from auricle.runs.rescore import metric_options
 from auricle.scoring.compare import RunAnswers, TaskAnswers, compare_runs
+from auricle.scoring.encoders import Encoder, compare_encoders
 from auricle.scoring.summary import ScoredClip
-from auricle.scoring.tables import ResultTable, comparison_table, seeds_table, several_seeds
 
 _MOST_DIFFERING = 3
 _LONGEST_ARGUMENT = 40
+_MOST_REASONS = 4
+_NAMED_BY_SEED = ("seed", "suite", "recipe: name")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One run against the first."""
-
-    verdict: str
-    """better, worse or cannot tell."""
-    difference: float
-    """This run less the first."""
-    low: float
-    high: float
-    p: float
-    """Two-sided, corrected for everything that was tested together (Holm, 1979)."""
-    clips: int
-    """Clips that both runs answered."""
-    more_clips: int | None
-    """How many besides these would tell, if the difference is what it seems."""
-
-    @property
-    def text(self) -> str:
-        """In words."""
-        if self.verdict == "cannot tell":
-            more = f"; about {_rounded(self.more_clips)} more clips would tell"
-            interval = f"{_signed(self.low)} to {_signed(self.high)}"
-            told = more if self.more_clips else ""
-            return f"cannot tell: {_signed(self.difference)} ({interval}){told}"
-        ends = (self.low, self.high) if self.verdict == "better" else (-self.high, -self.low)
-        low, high = (score_text(end) for end in ends)
-        return f"{self.verdict} by {abs(self.difference):.3f} ({low} to {high})"
-
-
-@dataclass(frozen=True, slots=True)
-class CompareCell:
-    """One run's score on one task."""
-
-    run: str
-    """The run's label."""
-    score: float | None
-    low: float | None
-    high: float | None
-    failure: str | None
-    """Why there is no score, or none that counts."""
-    finding: Finding | None = None
-    """What the paired test says of this run against the first; None for the first itself, and
-    where nothing could be tested."""
-
-
-@dataclass(frozen=True, slots=True)
-class CompareRow:
-    """One task, or the mean of a track, over all runs."""
-
-    name: str
-    track: str
-    metric: str
-    """Empty for a mean."""
-    chance: float | None
-    comparable: bool
-    """Whether every run that has the task was asked the same clips in the same way."""
-    cells: list[CompareCell]
-    """One a run, in the order of the runs."""
-
-    @property
-    def is_mean(self) -> bool:
-        """Whether the row is the mean of its track."""
-        return not self.metric
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A fact in which the runs differ, besides their encoders."""
-
-    name: str
-    values: list[str]
-
-
-def compare_table(folders: Sequence[RunFolder]) -> list[CompareRow]:
-    """Scores of several runs, task by task, tracks in order, each closed by its mean.
-
-    Raises:
-        ScoringError: Fewer than two runs were given, or a file of one cannot be read.
-    """
-    runs = read_runs(folders)
-    return _rows(runs, labels_of(runs))
-
-
-def write_comparison(
-    folders: Sequence[RunFolder], path: Path, *, encoders: Mapping[str, Any] | None = None
-) -> Path:
-    """Write a page of several runs side by side.
+def compare(runs: Sequence[RunFolder | Path | str]) -> dict[str, Any]:
+    """Compare runs, and encoders where several runs are seeds of one.
 
     Args:
-        folders: Two runs or more; the first is the one that the others are read against.
-        path: The page.
-        encoders: What `auricle.runs.verdicts.compare` says of encoders over their seeds.
+        runs: Two or more run folders.
+
+    Returns:
+        `auricle.records.comparison.Comparison` as JSON: ``{"pairs", "encoders", "differences",
+        "further"}``. ``pairs`` are every two runs; ``encoders`` are encoders over their seeds, None
+        where no two runs are seeds of one; ``differences`` are the facts in which the runs differ
+        besides their encoders; ``further`` holds pairs and encoders of each further suite that two
+        runs or more were asked.
 
     Raises:
-        ScoringError: Fewer than two runs were given, or a file of one cannot be read.
-        OutputError: The page cannot be written.
+        ScoringError: Fewer than two runs were given, one was given twice, a file of one cannot be
+            read, or nothing of them could be compared.
+    """
+    folders = [run if isinstance(run, RunFolder) else RunFolder.open(run) for run in runs]
+    return compare_folders(folders).to_json()
+
+
+def compare_folders(folders: Sequence[RunFolder]) -> Comparison:
+    """Compare runs on every suite that they share.
+
+    Raises:
+        ScoringError: As `compare` says.
     """
     runs = read_runs(folders)
-    labels = labels_of(runs)
-    rows = _rows(runs, labels)
-    tracks = list(dict.fromkeys(row.track for row in rows))
-    page = render(
-        "compare.html",
-        runs=runs,
-        labels=labels,
-        overall=_overall(runs) if len(tracks) > 1 else [],
-        tracks=[
-            (TRACK_NAMES.get(t, f"Track {t}"), [r for r in rows if r.track == t]) for t in tracks
-        ],
-        bars={(row.track, row.name): _bars(row) for row in rows},
-        differences=differences(runs, encoders),
-        seeds=_seed_tables(encoders),
+    found = compared(runs)
+    if not any(suite.tested for _, suite in found.suites):
+        raise ScoringError(_nothing_text(runs, found))
+    return found
+
+
+def compared(runs: Sequence[RunFacts]) -> Comparison:
+    """The same from what was read of the runs; there may be nothing that could be compared."""
+    labels, groups = labels_of(runs), seeds_of_encoders(runs)
+    own = _on_one_suite(runs, range(len(runs)), labels, groups)
+    asked = further_runs(runs)
+    further = {
+        name: _on_one_suite(list(of.values()), list(of), labels, groups)
+        for name, of in asked.items()
+    }
+    everywhere = [*runs, *(run for of in asked.values() for run in of.values())]
+    complete = not any(task.failure for run in everywhere for task in run.tasks)
+    combined = own.encoders is not None and own.encoders.several_seeds
+    return Comparison(own, differences(runs, combined=combined), further, complete=complete)
+
+
+def further_runs(runs: Sequence[RunFacts]) -> dict[str, dict[int, RunFacts]]:
+    """The further suites that two runs or more were asked: by suite, facts by the run's place."""
+    asked: dict[str, dict[int, RunFacts]] = {}
+    for place, run in enumerate(runs):
+        for folder in run.folder.all_further():
+            asked.setdefault(folder.path.name, {})[place] = read_run(folder)
+    return {name: of for name, of in sorted(asked.items()) if len(of) > 1}
+
+
+def _on_one_suite(
+    runs: Sequence[RunFacts],
+    places: Sequence[int],
+    labels: Sequence[str],
+    groups: Mapping[str, Sequence[int]],
+) -> SuiteComparison:
+    """Compare runs on one suite.
+
+    Args:
+        runs: What they were asked there.
+        places: Which of all runs they are.
+        labels: Of all runs.
+        groups: Places of all runs by encoder.
+    """
+    answers = {p: run_answers(run, labels[p]) for p, run in zip(places, runs, strict=True)}
+    scores = {p: run.scores for p, run in zip(places, runs, strict=True)}
+    encoders = [
+        Encoder(name, [answers[p] for p in here], [scores[p] for p in here])
+        for name, group in groups.items()
+        if (here := [p for p in group if p in answers])
+    ]
+    several = any(len(encoder.runs) > 1 for encoder in encoders)
+    over_seeds = compare_encoders(encoders) if several else None
+    return SuiteComparison(compare_runs(list(answers.values())), over_seeds)
+
+
+def _nothing_text(runs: Sequence[RunFacts], found: Comparison) -> str:
+    """Why nothing could be compared, and what to do."""
+    reasons = Counter(
+        f"{name}: {entry.reason}"
+        for _, suite in found.suites
+        for pair in suite.pairs
+        for name, entry in pair.tasks.items()
     )
-    write_text(path, page)
-    return path
+    if not reasons:
+        asked = [", ".join([run.suite, *further_names(run)]) for run in runs]
+        return (
+            "Nothing could be compared: these runs share no task that both answered (their suites: "
+            f"{'; '.join(asked)}). Ask them the same, e.g. with 'auricle run ... --eval FILE'."
+        )
+    shown = [text for text, _ in reasons.most_common(_MOST_REASONS)]
+    more = len(reasons) - len(shown)
+    rest = [f"and {more} more"] if more > 0 else []
+    return (
+        f"Nothing could be compared: {'; '.join([*shown, *rest])}. Let unfinished runs finish: "
+        "give their 'auricle run' again."
+    )
 
 
-def _seed_tables(encoders: Mapping[str, Any] | None) -> list[tuple[str, ResultTable]]:
-    """Each encoder over its seeds and, where each has several, the pairs."""
-    if encoders is None:
-        return []
-    tables = [("Each encoder over its seeds", seeds_table(encoders))]
-    if several_seeds(encoders):
-        pairs = comparison_table({"pairs": [], "encoders": encoders})
-        tables.append(("Encoders compared, clips and seeds together", pairs))
-    return tables
+def further_names(run: RunFacts) -> list[str]:
+    """The further suites that a run was asked."""
+    return [folder.path.name for folder in run.folder.all_further()]
 
 
 def read_runs(folders: Sequence[RunFolder]) -> list[RunFacts]:
@@ -220,43 +196,6 @@ def labels_of(runs: Sequence[RunFacts], *, of_seeds: Sequence[bool] = ()) -> lis
     return labels
 
 
-def _rows(runs: Sequence[RunFacts], labels: Sequence[str]) -> list[CompareRow]:
-    by_name = [{task.name: task for task in run.tasks} for run in runs]
-    track_of = {
-        task.name: (task.facts.track or "a") for run in reversed(runs) for task in run.tasks
-    }
-    order = list(dict.fromkeys(task.name for run in runs for task in run.tasks))
-    rows = []
-    for track in sorted(set(track_of.values())):
-        names = [name for name in order if track_of[name] == track]
-        rows += [
-            _task_row(name, track, [tasks.get(name) for tasks in by_name], labels) for name in names
-        ]
-        if len(names) > 1:
-            rows.append(_mean_row(track, rows[-len(names) :], runs, labels))
-    return _with_findings(rows, runs, labels)
-
-
-def _with_findings(
-    rows: Sequence[CompareRow], runs: Sequence[RunFacts], labels: Sequence[str]
-) -> list[CompareRow]:
-    """Test every run against the first, where they were asked the same."""
-    tested = compare_runs(
-        [run_answers(run, label) for run, label in zip(runs, labels, strict=True)]
-    )
-    against = {p["right"]: p for p in tested["pairs"] if p["left"] == labels[0]}
-    found = []
-    for row in rows:
-        cells = list(row.cells)
-        for place, cell in enumerate(cells):
-            if place and row.comparable:
-                entries = against[cell.run]["tracks" if row.is_mean else "tasks"]
-                entry = entries.get(row.track if row.is_mean else row.name)
-                cells[place] = replace(cell, finding=_finding(entry))
-        found.append(replace(row, cells=cells))
-    return found
-
-
 def run_answers(run: RunFacts, label: str) -> RunAnswers:
     """A run's answers as tests take them, with what the caption models said of them."""
     return RunAnswers(
@@ -274,109 +213,34 @@ def run_answers(run: RunFacts, label: str) -> RunAnswers:
     )
 
 
-def _finding(entry: Mapping[str, Any] | None) -> Finding | None:
-    """The test's entry, which is about the first run, turned to be about the other."""
-    if entry is None or entry["difference"] is None:
-        return None
-    turned = {"better": "worse", "worse": "better"}
-    return Finding(
-        verdict=turned.get(entry["verdict"], entry["verdict"]),
-        # Less zero: there is no minus zero.
-        difference=0.0 - entry["difference"],
-        low=0.0 - entry["high"],
-        high=0.0 - entry["low"],
-        p=entry["p_corrected"],
-        clips=entry["clips"],
-        more_clips=entry["more_clips"],
-    )
+def seeds_of_encoders(runs: Sequence[RunFacts]) -> dict[str, list[int]]:
+    """Places of the runs that differ in nothing but their seed, by the encoder's label.
+
+    Two runs of one seed are no two seeds: the later one makes a group of its own.
+    """
+    groups: dict[str, list[int]] = {}
+    for place, run in enumerate(runs):
+        facts = run.manifest
+        same = {name: facts.to_json().get(name) for name in ("mixture", "test")}
+        # A file may name the seed, and then a recipe is named after the file.
+        same["recipe"] = {key: value for key, value in facts.recipe.items() if key != "name"}
+        key = sha256_json({**same, "encoder": [run.encoder, facts.encoder.content_hash]})
+        seeds = {runs[other].manifest.seed for other in groups.get(key, [])}
+        if facts.seed in seeds:
+            key = f"{key} {place}"
+        groups.setdefault(key, []).append(place)
+    found = list(groups.values())
+    names = labels_of([runs[g[0]] for g in found], of_seeds=[len(g) > 1 for g in found])
+    return dict(zip(names, found, strict=True))
 
 
-def _rounded(count: int | None) -> str:
-    """Two digits are all that such an estimate knows."""
-    digits = 0 if not count else max(0, len(str(count)) - 2)
-    return f"{round(count or 0, -digits):,}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")
-
-
-def _task_row(
-    name: str, track: str, tasks: Sequence[TaskFacts | None], labels: Sequence[str]
-) -> CompareRow:
-    known = [task for task in tasks if task is not None]
-    cells = []
-    for task, label in zip(tasks, labels, strict=True):
-        if task is None:
-            cells.append(CompareCell(label, None, None, None, "not in this run's suite"))
-            continue
-        low, high = (number(task.entry.get(side)) for side in ("low", "high"))
-        cells.append(CompareCell(label, task.score, low, high, task.failure))
-    return CompareRow(
-        name=name,
-        track=track,
-        metric=known[0].metric,
-        chance=number(known[0].entry.get("chance")),
-        comparable=all(same_test(known[0].facts, task.facts) for task in known),
-        cells=cells,
-    )
-
-
-def _mean_row(
-    track: str, rows: Sequence[CompareRow], runs: Sequence[RunFacts], labels: Sequence[str]
-) -> CompareRow:
-    cells = []
-    for place, (run, label) in enumerate(zip(runs, labels, strict=True)):
-        mean: Mapping[str, Any] = run.scores.get("tracks", {}).get(track) or {}
-        missing = [row.name for row in rows if row.cells[place].failure is not None]
-        cells.append(
-            CompareCell(
-                label,
-                None if missing else number(mean.get("mean")),
-                number(mean.get("low")),
-                number(mean.get("high")),
-                f"missing: {', '.join(missing)}" if missing else None,
-            )
-        )
-    chances = [row.chance for row in rows if row.chance is not None]
-    return CompareRow(
-        name="mean",
-        track=track,
-        metric="",
-        chance=sum(chances) / len(chances) if len(chances) == len(rows) else None,
-        comparable=all(row.comparable for row in rows),
-        cells=cells,
-    )
-
-
-def _overall(runs: Sequence[RunFacts]) -> list[Headline]:
-    """The runs' means over all tasks; empty where official tracks are never averaged together."""
-    heads = [headlines(run, {}) for run in runs]
-    return [head[0] for head in heads] if all(len(head) == 1 for head in heads) else []
-
-
-def _bars(row: CompareRow) -> list[Bar]:
-    return [
-        Bar(
-            name=cell.run,
-            value=cell.score if cell.failure is None else None,
-            low=cell.low,
-            high=cell.high,
-            chance=row.chance,
-            note="missing",
-        )
-        for cell in row.cells
-    ]
-
-
-def differences(
-    runs: Sequence[RunFacts], encoders: Mapping[str, Any] | None = None
-) -> list[Difference]:
+def differences(runs: Sequence[RunFacts], *, combined: bool = False) -> list[FactDifference]:
     """In what the runs differ besides their encoders; the more it is, the less they compare.
 
-    Seeds are none where every encoder has several, which are combined.
+    Args:
+        runs: What was read of them.
+        combined: Whether every encoder has several seeds, so that a seed is no difference.
     """
-    combined = encoders is not None and several_seeds(encoders)
     facts: list[dict[str, str]] = []
     for run in runs:
         manifest = run.manifest
@@ -390,9 +254,9 @@ def differences(
         facts.append(one)
     names = dict.fromkeys(name for one in facts for name in one)
     return [
-        Difference(name, [one.get(name, "none") for one in facts])
+        FactDifference(name, [one.get(name, "none") for one in facts])
         for name in names
-        if len({one.get(name) for one in facts}) > 1 and not (combined and name == "seed")
+        if len({one.get(name) for one in facts}) > 1 and not (combined and name in _NAMED_BY_SEED)
     ]
 
 

@@ -100,9 +100,9 @@ def _write_one(folder: RunFolder, copy: RunFolder, review: bool) -> list[str]:
     }
     tasks = {
         name: entry if allowed.get(name) else _without_quotes(entry)
-        for name, entry in scores["tasks"].items()
+        for name, entry in ((name, task.to_json()) for name, task in scores.tasks.items())
     }
-    write_json(copy.scores, _plain({**scores, "tasks": tasks}, names))
+    write_json(copy.scores, _plain({**scores.to_json(), "tasks": tasks}, names))
     for name, free in allowed.items():
         if folder.predictions(name).is_file():
             answers = [

@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 from auricle.errors import ScoringError
-from auricle.files import read_json
 from auricle.records.manifest import Manifest
+from auricle.records.scores import Scores
 
 
 class RunFolder:
@@ -149,12 +148,13 @@ class RunFolder:
         """
         return Manifest.read(self.manifest)
 
-    def read_scores(self) -> dict[str, Any] | None:
-        """The scores of the run's own suite; None where it has not been scored."""
-        if not self.scores.is_file():
-            return None
-        value: dict[str, Any] = read_json(self.scores)
-        return value
+    def read_scores(self) -> Scores | None:
+        """The scores of the run's own suite; None where it has not been scored.
+
+        Raises:
+            DamagedFileError: A field is not what it should be.
+        """
+        return Scores.read(self.scores) if self.scores.is_file() else None
 
 
 class FurtherFolder(RunFolder):

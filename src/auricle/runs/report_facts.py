@@ -25,6 +25,7 @@ from auricle.metrics.compute import compute_prepared, prepare
 from auricle.metrics.result import MetricOptions
 from auricle.metrics.text import Samples
 from auricle.records.manifest import Manifest, TestTask
+from auricle.records.scores import Scores, TaskScore
 from auricle.runs.folder import RunFolder
 from auricle.runs.predictions import Prediction, read_predictions
 from auricle.runs.rescore import score_run
@@ -42,25 +43,25 @@ class TaskFacts:
     name: str
     facts: TestTask
     """Its entry in the manifest: domain, skill, prompt, metric, data lock."""
-    entry: Mapping[str, Any]
+    entry: TaskScore
     """Its entry in ``scores.json``."""
     predictions: list[Prediction]
 
     @property
     def metric(self) -> str:
         """Canonical name of the metric."""
-        return str(self.entry["metric"])
+        return self.entry.metric
 
     @property
     def score(self) -> float | None:
         """The task's score, also where it counts as missing."""
-        return number(self.entry.get("score"))
+        return self.entry.score
 
     @property
     def failure(self) -> str | None:
         """Why the task counts as missing."""
-        text = self.entry.get("failure")
-        return None if text is None else without_folders(str(text))
+        text = self.entry.failure
+        return None if text is None else without_folders(text)
 
     @property
     def left_out(self) -> bool:
@@ -75,7 +76,7 @@ class TaskFacts:
     @property
     def counted(self) -> bool:
         """Whether the task was measured whole."""
-        return self.failure is None and self.score is not None
+        return self.entry.estimate.value is not None
 
     @property
     def domain(self) -> str:
@@ -131,7 +132,7 @@ class RunFacts:
 
     folder: RunFolder
     manifest: Manifest
-    scores: Mapping[str, Any]
+    scores: Scores
     tasks: list[TaskFacts]
     losses: list[tuple[int, float]]
     """Step and loss."""
@@ -146,7 +147,7 @@ class RunFacts:
     @property
     def suite(self) -> str:
         """The suite's name."""
-        return str(self.scores.get("suite") or self.manifest.suite)
+        return self.scores.suite or self.manifest.suite
 
     @property
     def steps_a_block(self) -> int:
@@ -179,7 +180,7 @@ def read_run(folder: RunFolder) -> RunFacts:
             entry,
             _predictions(folder, name),
         )
-        for name, entry in scores["tasks"].items()
+        for name, entry in scores.tasks.items()
     ]
     plan = read_json(folder.plan) if folder.plan.is_file() else {}
     return RunFacts(

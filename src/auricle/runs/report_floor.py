@@ -59,14 +59,13 @@ def kept_floor(folder: RunFolder, floor: RunFolder | None) -> dict[str, float]:
 
 def floor_scores(manifest: Manifest, floor: RunFolder | None) -> dict[str, float]:
     """The floor's score of every task whose test data are the same to the byte."""
-    if floor is None or not floor.scores.is_file():
+    scores = floor.read_scores() if floor is not None else None
+    if floor is None or scores is None:
         return {}
-    theirs, entries = floor.read_manifest().test, read_json(floor.scores)["tasks"]
+    theirs = floor.read_manifest().test
+    found = {name: task.estimate.value for name, task in scores.tasks.items()}
     return {
-        name: float(entries[name]["score"])
+        name: value
         for name, facts in manifest.test.items()
-        if same_test(facts, theirs.get(name))
-        and name in entries
-        and entries[name].get("failure") is None
-        and number(entries[name].get("score")) is not None
+        if same_test(facts, theirs.get(name)) and (value := found.get(name)) is not None
     }

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from auricle.files import read_json
+from auricle.records.scores import Scores, TaskScore
 from auricle.runs.folder import RunFolder
-from auricle.runs.report_facts import number
 from auricle.runs.report_page import score_text
 
 _TRAINING = {"reuse": "answered by this run", "apart": "a run of its own"}
@@ -30,27 +28,21 @@ class FurtherRow:
 
 def further_rows(folder: RunFolder) -> list[FurtherRow]:
     """The tasks of all further evaluations that were scored."""
-    scored = [each.scores for each in folder.all_further() if each.scores.is_file()]
-    return [
-        _row(content, name, entry)
-        for content in map(read_json, scored)
-        for name, entry in content["tasks"].items()
-    ]
+    scored = [scores for each in folder.all_further() if (scores := each.read_scores())]
+    return [_row(scores, name, task) for scores in scored for name, task in scores.tasks.items()]
 
 
-def _row(content: dict[str, Any], name: str, entry: dict[str, Any]) -> FurtherRow:
-    low, high, chance = (number(entry.get(key)) for key in ("low", "high", "chance"))
-    training = str(content.get("training", ""))
-    run = str((content.get("runs") or {}).get(name, ""))
-    words = _TRAINING.get(training, training)
-    failed = entry.get("failure")
+def _row(scores: Scores, name: str, task: TaskScore) -> FurtherRow:
+    words = _TRAINING.get(scores.training or "", scores.training or "")
+    run = (scores.runs or {}).get(name, "")
+    ends = None if task.low is None or task.high is None else (task.low, task.high)
     return FurtherRow(
-        suite=str(content["suite"]),
+        suite=scores.suite,
         task=name,
-        metric=str(entry.get("metric", "")),
-        score="missing" if failed else score_text(number(entry.get("score"))),
-        interval="" if low is None or high is None else f"{score_text(low)} to {score_text(high)}",
-        chance="" if chance is None else score_text(chance),
-        training=f"{words}: {run}" if training == "apart" else words,
-        failure=str(failed or ""),
+        metric=task.metric,
+        score="missing" if task.failure else score_text(task.score),
+        interval="" if ends is None else f"{score_text(ends[0])} to {score_text(ends[1])}",
+        chance="" if task.chance is None else score_text(task.chance),
+        training=f"{words}: {run}" if scores.training == "apart" else words,
+        failure=task.failure or "",
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,7 +154,7 @@ class Classes:
 
 def classes_of(task: TaskFacts, samples: Samples) -> Classes | None:
     """How well each class was heard, best first; None where the scores do not say."""
-    detail: Mapping[str, Any] = task.entry.get("detail") or {}
+    detail = task.entry.detail
     several = task.metric == "mAP"
     values = (detail.get("per_class") if several else None) or detail.get("per_class_recall")
     if not isinstance(values, dict) or not values:

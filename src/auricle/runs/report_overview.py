@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from auricle.records.scores import Estimate
 from auricle.runs.report_facts import TRACK_NAMES, RunFacts, TaskFacts, number
 from auricle.scoring.tracks import mean_interval
 
@@ -79,16 +79,16 @@ def headlines(run: RunFacts, floor: Mapping[str, float]) -> list[Headline]:
 
 
 def _headline(label: str, tasks: Sequence[TaskFacts], floor: Mapping[str, float]) -> Headline:
-    found = mean_interval([_complete(task.entry) for task in tasks])
+    found = mean_interval([task.entry.estimate for task in tasks])
     missing = [task.name for task in tasks if not task.counted]
     return Headline(
         label=tasks[0].name if len(tasks) == 1 else label,
-        mean=found["mean"],
-        low=found["low"],
-        high=found["high"],
+        mean=found.value,
+        low=found.low,
+        high=found.high,
         tasks=len(tasks),
         missing=missing,
-        chance=_mean([number(task.entry.get("chance")) for task in tasks]),
+        chance=_mean([task.entry.chance for task in tasks]),
         floor=_mean([floor.get(task.name) for task in tasks]),
     )
 
@@ -97,10 +97,6 @@ def _mean(values: Sequence[float | None]) -> float | None:
     """The mean, or None where a value is missing."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known and len(known) == len(values) else None
-
-
-def _complete(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {"failure": None, "score": None, "low": None, "high": None, **entry}
 
 
 def track_bars(
@@ -126,14 +122,14 @@ def track_bars(
 
 def task_bar(task: TaskFacts, floor: float | None, anchor: str) -> Bar:
     """A task's score against chance and the floor."""
-    entry = task.entry
+    found = task.entry.estimate
     words = [task.domain, *([task.skill] if task.skill else []), task.metric]
     return Bar(
         name=task.name,
-        value=task.score if task.counted else None,
-        low=number(entry.get("low")) if task.counted else None,
-        high=number(entry.get("high")) if task.counted else None,
-        chance=number(entry.get("chance")),
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        chance=task.entry.chance,
         floor=floor,
         note="" if task.counted else "missing",
         anchor=anchor,
@@ -141,16 +137,16 @@ def task_bar(task: TaskFacts, floor: float | None, anchor: str) -> Bar:
     )
 
 
-def above_chance(task: TaskFacts) -> dict[str, Any] | None:
+def above_chance(task: TaskFacts) -> Estimate | None:
     """A task's score and interval on the way from chance to perfect; None where that is unknown."""
-    chance = number(task.entry.get("chance"))
-    if not task.counted or chance is None or chance >= 1:
+    chance, found = task.entry.chance, task.entry.estimate
+    if found.value is None or chance is None or chance >= 1:
         return None
-    moved: dict[str, Any] = {"failure": None}
-    for name in ("score", "low", "high"):
-        value = number(task.entry.get(name))
-        moved[name] = None if value is None else (value - chance) / (1 - chance)
-    return moved
+
+    def moved(value: float | None) -> float | None:
+        return None if value is None else (value - chance) / (1 - chance)
+
+    return Estimate(moved(found.value), moved(found.low), moved(found.high))
 
 
 def groups(run: RunFacts, kind: str) -> list[Bar]:
@@ -179,7 +175,7 @@ def _group_bar(name: str, tasks: Sequence[TaskFacts]) -> Bar:
     if not usable:
         return Bar(name, None, note="missing", detail=listed)
     mean = mean_interval([moved for _, moved in usable])
-    return Bar(name, mean["mean"], mean["low"], mean["high"], chance=0.0, detail=listed)
+    return Bar(name, mean.value, mean.low, mean.high, chance=0.0, detail=listed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +188,7 @@ class Remark:
 
 def remarks(run: RunFacts) -> list[Remark]:
     """Where the run is strong and weak, and which numbers need care."""
-    moved = {t.name: m["score"] for t in run.tasks if (m := above_chance(t)) is not None}
+    moved = {t.name: m.value or 0.0 for t in run.tasks if (m := above_chance(t)) is not None}
     ranked = sorted(moved, key=lambda name: (-moved[name], name))
     found = []
     if len(ranked) >= 4:
@@ -206,8 +202,7 @@ def _cautions(tasks: Iterable[TaskFacts]) -> list[Remark]:
     for task in tasks:
         if not task.counted:
             continue
-        low, chance = number(task.entry.get("low")), number(task.entry.get("chance"))
-        detail = task.entry.get("detail") or {}
+        low, chance, detail = task.entry.low, task.entry.chance, task.entry.detail
         if low is not None and chance is not None and low <= chance:
             deaf.append(task.name)
         if (task.score or 0) > SATURATED:

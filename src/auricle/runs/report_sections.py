@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from auricle.metrics.captioning import ROUGE_L
+from auricle.records.scores import ChanceAnswers, TaskScore
 from auricle.runs.report_curves import Bin, histogram
 from auricle.runs.report_examples import Example
 from auricle.runs.report_facts import JUDGED_BY_MODELS, TaskFacts, number
@@ -85,48 +85,45 @@ def task_section(
     )
 
 
-def _figures(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _figures(entry: TaskScore) -> list[tuple[str, str]]:
     """Further numbers of a task's entry, where it has them."""
-    detail = entry.get("detail") or {}
+    detail = entry.detail
     found: list[tuple[str, str]] = []
 
     def add(name: str, value: Any) -> None:
         if (shown := number(value)) is not None:
             found.append((name, score_text(shown)))
 
-    add("on the way from chance to perfect", entry.get("chance_corrected"))
-    for name, value in (entry.get("corrected") or {}).items():
+    add("on the way from chance to perfect", entry.chance_corrected)
+    for name, value in (entry.corrected or {}).items():
         add(_MEASURES.get(name, name.replace("_", " ")), value)
     add("error rate", detail.get("error_rate"))
     outside = number(detail.get("outside_labels"))
     if outside is not None:
         found.append(("answers that are no label of the task", f"{100 * outside:.1f} %"))
-    answers = entry.get("chance_answers") or {}
-    if answers.get("answer"):
-        add(f"always answering “{str(answers['answer'])[:60]}”", answers.get("constant"))
-    add("the same answers, shuffled over the clips", answers.get("shuffled"))
-    scored, expected = entry.get("clips_scored"), entry.get("clips_expected")
-    found.append(("clips scored of expected", f"{scored or 0:,} of {expected or 0:,}"))
-    samples = entry.get("samples_scored")
+    answers = entry.chance_answers or ChanceAnswers()
+    if answers.answer:
+        add(f"always answering “{answers.answer[:60]}”", answers.constant)
+    add("the same answers, shuffled over the clips", answers.shuffled)
+    scored, samples = entry.clips_scored, entry.samples_scored
+    found.append(("clips scored of expected", f"{scored:,} of {entry.clips_expected or 0:,}"))
     if samples and samples != scored:
         found.append(("samples (clip and reference)", f"{samples:,}"))
-    if interval := entry.get("interval"):
-        found.append(("interval", f"95 %, {interval.get('method', 'over clips')}"))
+    if interval := entry.interval:
+        found.append(("interval", f"95 %, {interval.method or 'over clips'}"))
     return found
 
 
-def _cautions(entry: Mapping[str, Any]) -> list[str]:
+def _cautions(entry: TaskScore) -> list[str]:
     """What a reader must know to trust the task's number."""
-    detail = entry.get("detail") or {}
-    found = [str(entry["reason"])] if entry.get("reason") else []
-    for part in (entry.get("interval"), entry.get("chance_answers")):
-        if part and part.get("note"):
-            found.append(str(part["note"]))
+    detail = entry.detail
+    found = [entry.reason] if entry.reason else []
+    found += [part.note for part in (entry.interval, entry.chance_answers) if part and part.note]
     hidden = number(detail.get("hidden_by_clipping"))
     if hidden:
         found.append(f"More errors than reference units: unclipped it is {score_text(-hidden)}")
-    examples = detail.get("outside_examples") or []
-    if examples:
+    examples = detail.get("outside_examples")
+    if isinstance(examples, list) and examples:
         shown = ", ".join(f"“{str(text)[:40]}”" for text in examples[:3])
         found.append(f"Answers that are no label, e.g. {shown}")
     return found

@@ -16,6 +16,7 @@ from auricle.files import read_json, write_json
 from auricle.metrics.evidence import evidence_from_json
 from auricle.metrics.result import MetricOptions
 from auricle.records.manifest import TestTask
+from auricle.records.scores import SCHEMA_VERSION, Scores, TaskScore
 from auricle.runs.folder import RunFolder
 from auricle.runs.predictions import read_predictions
 from auricle.scoring.summary import (
@@ -26,55 +27,67 @@ from auricle.scoring.summary import (
     summarise,
 )
 
-SCHEMA_VERSION = 1
 
-
-def score_run(
-    folder: RunFolder | Path | str, *, models: MetricOptions | None = None
-) -> dict[str, Any]:
-    """Score every task of a run's suite and write ``scores.json``.
+def score(folder: RunFolder | Path | str, *, models: MetricOptions | None = None) -> dict[str, Any]:
+    """Score a run again from its stored predictions, and write its ``scores.json``.
 
     Args:
         folder: The run, or the path of its folder.
         models: Where the caption models are, for answers that no model has judged yet.
 
     Returns:
-        The content of ``scores.json``. A task without predictions, or with fewer than it has test
+        The content of ``scores.json``, as `auricle.records.scores.Scores` describes it.
+
+    Raises:
+        ScoringError: A file of predictions cannot be read.
+    """
+    folder = folder if isinstance(folder, RunFolder) else RunFolder.open(folder)
+    return score_run(folder, models=models).to_json()
+
+
+def score_run(folder: RunFolder, *, models: MetricOptions | None = None) -> Scores:
+    """Score every task of a run's suite and write ``scores.json``.
+
+    Args:
+        folder: The run.
+        models: Where the caption models are, for answers that no model has judged yet.
+
+    Returns:
+        Its content. A task without predictions, or with fewer than it has test
         clips, is there with its reason in ``failure``; it counts as missing, never as zero (law 7).
         One whose references were left out when the run was handed on keeps its stored score.
 
     Raises:
         ScoringError: A file of predictions cannot be read.
     """
-    folder = folder if isinstance(folder, RunFolder) else RunFolder.open(folder)
     manifest = folder.read_manifest()
-    known = (folder.read_scores() or {}).get("tasks", {})
     tasks = {
-        name: _handed_on(folder, name, known.get(name))
+        name: _handed_on(folder, name)
         or _score_one(folder, name, facts, manifest.failures.get(name), models)
         for name, facts in manifest.test.items()
     }
     tracks = {name: facts.track or "a" for name, facts in manifest.test.items()}
-    scores = {
-        "schema_version": SCHEMA_VERSION,
-        "suite": manifest.suite,
-        "mode": manifest.standing_mode,
-        "official": manifest.is_official,
-        "recipe": manifest.recipe_label,
-        **(manifest.trained.to_json() if manifest.trained else {}),
-        **summarise(tasks, tracks=tracks, official=manifest.official_tasks),
-        "tasks": tasks,
-    }
-    write_json(folder.scores, scores)
+    means = summarise(tasks, tracks=tracks, official=manifest.official_tasks)
+    scores = Scores(
+        schema_version=SCHEMA_VERSION,
+        suite=manifest.suite,
+        mode=manifest.standing_mode,
+        official=manifest.is_official,
+        recipe=manifest.recipe_label,
+        tracks=means.tracks,
+        mean=means.mean,
+        tasks=tasks,
+    )
+    if trained := manifest.trained:
+        scores = scores.with_fields(training=trained.training, runs=trained.runs)
+    scores.write(folder.scores)
     return scores
 
 
-def score_further(
-    folder: RunFolder, *, models: MetricOptions | None = None
-) -> dict[str, dict[str, Any]]:
+def score_further(folder: RunFolder, *, models: MetricOptions | None = None) -> dict[str, Scores]:
     """Score every further evaluation of a run; returns their scores by suite."""
     found = [score_run(each, models=models) for each in folder.all_further()]
-    return {scores["suite"]: scores for scores in found}
+    return {scores.suite: scores for scores in found}
 
 
 def answered_clips(folder: RunFolder, task: str) -> list[ScoredClip]:
@@ -111,10 +124,13 @@ def metric_options(
     )
 
 
-def _handed_on(folder: RunFolder, name: str, known: dict[str, Any] | None) -> dict[str, Any] | None:
+def _handed_on(folder: RunFolder, name: str) -> TaskScore | None:
     """The stored score of a task whose references were left out when the run was handed on."""
-    clips = answered_clips(folder, name) if known is not None else []
-    return known if clips and not any(clip.references for clip in clips) else None
+    clips = answered_clips(folder, name)
+    if not clips or any(clip.references for clip in clips):
+        return None
+    known = folder.read_scores()
+    return known.tasks.get(name) if known else None
 
 
 def _score_one(
@@ -123,7 +139,7 @@ def _score_one(
     facts: TestTask,
     failure: str | None,
     models: MetricOptions | None,
-) -> dict[str, Any]:
+) -> TaskScore:
     metric, expected = facts.metric, facts.clips_expected
     if not folder.predictions(name).is_file():
         return missing_task(metric, expected=expected, failure=failure or "not answered yet")

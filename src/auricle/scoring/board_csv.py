@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import csv
 import difflib
-import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -22,11 +21,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from auricle.errors import ScoringError
-from auricle.files import read_json
 from auricle.names import fold_name
 from auricle.records.manifest import Manifest
+from auricle.records.scores import Estimate, Scores
 from auricle.scoring.health import task_health
-from auricle.scoring.ranks import Contestant, RankedRow, TaskValue, rank_rows
+from auricle.scoring.ranks import Contestant, RankedRow, rank_rows
+from auricle.scoring.tracks import mean_interval
 
 _COMPUTED = ("overall", "public", "hidden", "rank")
 _TAKEN = ("band", "missing", "scores")
@@ -98,7 +98,7 @@ def rank_board(paths: Sequence[Path], *, known_tasks: Collection[str]) -> dict[s
             "missing": list(row.missing),
             "reason": table.unranked.get(row.team),
             "scores": {
-                task: None if value.score is None else float(value.score)
+                task: None if value.value is None else float(value.value)
                 for task, value in values[row.team].items()
             },
         }
@@ -130,9 +130,7 @@ def _health(table: BoardTable) -> list[dict[str, Any]]:
 
 
 def _mean(row: Contestant, tasks: Sequence[str]) -> float | None:
-    scores = [row.values[task].score for task in tasks]
-    known = [float(score) for score in scores if score is not None]
-    return math.fsum(known) / len(known) if known and len(known) == len(scores) else None
+    return mean_interval([row.values[task] for task in tasks]).value
 
 
 def read_board(paths: Sequence[Path], *, known_tasks: Collection[str]) -> BoardTable:
@@ -200,7 +198,7 @@ class _Read(NamedTuple):
     header: list[str]
     rows: list[tuple[int, dict[str, str]]]
     """Of a CSV, with their numbers."""
-    runs: dict[str, dict[str, TaskValue]]
+    runs: dict[str, dict[str, Estimate]]
     """By team: scores with their intervals."""
 
 
@@ -212,26 +210,14 @@ def _read_run(folder: Path, known_tasks: Collection[str]) -> _Read:
             f"{folder} has no scores.json. Give CSV files, or run folders that are scored: auricle "
             "score RUN."
         )
-    values: dict[str, TaskValue] = {}
+    values: dict[str, Estimate] = {}
     for file in (path, *sorted((folder / "scores").glob("*.json"))):
-        try:
-            for name, task in read_json(file)["tasks"].items():
-                if name in known_tasks and file == path:
-                    values[name] = _task_value(task)
-                elif name not in known_tasks:
-                    values[f"{name}*"] = _task_value(task)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-            raise ScoringError(
-                f"{file} holds no scores ({error!r}). Score the run again: auricle score {folder}"
-            ) from error
+        for name, task in Scores.read(file).tasks.items():
+            if name in known_tasks and file == path:
+                values[name] = task.estimate
+            elif name not in known_tasks:
+                values[f"{name}*"] = task.estimate
     return _Read([*values], [], {folder.resolve().name: values})
-
-
-def _task_value(task: Mapping[str, Any]) -> TaskValue:
-    if task["score"] is None or task["failure"] is not None:
-        return TaskValue(None)
-    centre = (task.get("interval") or {}).get("centre")
-    return TaskValue(float(task["score"]), task["low"], task["high"], centre)
 
 
 def _read(path: Path) -> _Read:
@@ -270,7 +256,7 @@ def _is_custom(folder: Path) -> bool:
     manifest = folder / "manifest.json"
     if manifest.is_file() and not Manifest.read(manifest).has_current_recipe:
         return True
-    return bool(read_json(folder / "scores.json").get("mode") == "custom")
+    return Scores.read(folder / "scores.json").mode == "custom"
 
 
 def _add_row(
@@ -285,7 +271,7 @@ def _add_row(
     values = {}
     for task in tasks:
         try:
-            values[task] = TaskValue(_score(row[task]))
+            values[task] = _score(row[task])
         except ValueError as error:
             problems.append(f"{place}, {task} of '{team}': {error}")
     if _add(table, Contestant(team, values), place, problems, folded):
@@ -317,7 +303,7 @@ def _add(
     return False
 
 
-def _score(text: str) -> Fraction | None:
+def _score(text: str) -> Estimate:
     """A score as it is written.
 
     Raises:
@@ -325,14 +311,14 @@ def _score(text: str) -> Fraction | None:
     """
     text = text.strip()
     if text.lower() in _MISSING:
-        return None
+        return Estimate()
     value = _decimal(text)
     if not 0 <= value <= 1:
         raise ValueError(f"{text[:20]} is no score; expected 0 to 1 (percent divided by 100)")
     exponent = value.as_tuple().exponent
     if isinstance(exponent, int) and exponent < -_MOST_DIGITS:
         raise ValueError(f"{text[:20]} has more than {_MOST_DIGITS} decimals")
-    return Fraction(value)
+    return Estimate(float(value), exact=Fraction(value))
 
 
 def _decimal(text: str) -> Decimal:

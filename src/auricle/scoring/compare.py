@@ -8,10 +8,10 @@ verdict can be *cannot tell* beside an interval, uncorrected, that leaves zero o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from auricle.errors import ScoringError, UserError
 from auricle.metrics.compute import compute_metric
 from auricle.metrics.result import MetricOptions, MetricResult
 from auricle.metrics.tally import LabelTally, RatioTally
+from auricle.records.comparison import Outcome, Pair, Verdict
 from auricle.scoring.paired import (
     Difference,
     map_difference,
@@ -31,7 +32,6 @@ ALPHA = 0.05
 Found = TypeVar("Found")
 # Normal quantile of the power with which "how many more clips" would tell: 80 %.
 _Z_POWER = 0.8416212335729143
-_FACTS = ("left", "right", "difference", "low", "high", "error", "p", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +54,11 @@ class RunAnswers:
     tasks: Mapping[str, TaskAnswers]
 
 
-def compare_runs(runs: Sequence[RunAnswers]) -> dict[str, Any]:
+def compare_runs(runs: Sequence[RunAnswers]) -> list[Pair]:
     """Compare every two of the runs.
 
     Args:
         runs: Two or more, with different names.
-
-    Returns:
-        ``{"pairs": [{"left", "right", "tasks": {name: entry}, "tracks": {track: entry}}]}``. An
-        entry has ``left`` and ``right`` (values on the shared clips, unclipped), ``difference``
-        (left less right), ``low``, ``high``, ``error``, ``p``, ``p_corrected``, ``verdict`` on the
-        left one (``better``, ``worse``, ``cannot tell``, or ``missing``), ``clips`` (shared),
-        ``more_clips`` (how many besides these would tell with 80 % power if the difference is
-        real; None where it tells or is zero), ``test`` and ``reason`` (why it is missing).
 
     Raises:
         ScoringError: Fewer than two runs, or two of one name.
@@ -77,10 +69,7 @@ def compare_runs(runs: Sequence[RunAnswers]) -> dict[str, Any]:
     if len(set(names)) < len(names):
         raise ScoringError(f"The runs to compare need different names; given: {', '.join(names)}.")
     results = {run.name: results_of(run) for run in runs}
-    pairs = [_compare_pair(one, other, results) for one, other in combinations(runs, 2)]
-    for family in ("tasks", "tracks"):
-        decide([entry for pair in pairs for entry in pair[family].values()])
-    return {"pairs": pairs}
+    return decided([_compare_pair(one, other, results) for one, other in combinations(runs, 2)])
 
 
 def results_of(run: RunAnswers) -> dict[str, MetricResult | str]:
@@ -101,7 +90,7 @@ def results_of(run: RunAnswers) -> dict[str, MetricResult | str]:
 
 def _compare_pair(
     one: RunAnswers, other: RunAnswers, results: Mapping[str, Mapping[str, MetricResult | str]]
-) -> dict[str, Any]:
+) -> Pair:
     track_of = {name: run.tasks[name].track for run in (one, other) for name in run.tasks}
     found = {name: _compare_task(name, (one, other), results) for name in sorted(track_of)}
     failed = {name for run in (one, other) for name in run.tasks if run.tasks[name].failure}
@@ -109,23 +98,29 @@ def _compare_pair(
     def mean(tasks: Sequence[tuple[Difference, int]], stream: str) -> tuple[Difference, int]:
         return mean_difference([found for found, _ in tasks], stream), sum(n for _, n in tasks)
 
-    entries = pair_entries(
-        found, track_of, mean=mean, entry=lambda task: entry_of(*task), failed=failed
+    return pair_of(
+        (one.name, other.name),
+        found,
+        track_of,
+        mean=mean,
+        entry=lambda task: entry_of(*task),
+        failed=failed,
     )
-    return {"left": one.name, "right": other.name, **entries}
 
 
-def pair_entries(
+def pair_of(
+    names: tuple[str, str],
     found: Mapping[str, Found | str],
     track_of: Mapping[str, str],
     *,
     mean: Callable[[Sequence[Found], str], Found],
-    entry: Callable[[Found], dict[str, Any]],
+    entry: Callable[[Found], Outcome],
     failed: Collection[str] = (),
-) -> dict[str, Any]:
-    """Entries of a pair's tasks and of their tracks; a track that lacks a task has none (law 7).
+) -> Pair:
+    """A pair's tasks and their tracks; a track that lacks a task has none (law 7).
 
     Args:
+        names: Of the two sides.
         found: By task, what was found, or why nothing was.
         track_of: By task.
         mean: Of a track's tasks, with the name of its random stream.
@@ -138,12 +133,15 @@ def pair_entries(
         missing = [name for name, task in tasks.items() if name in failed or isinstance(task, str)]
         tested = [task for task in tasks.values() if not isinstance(task, str)]
         tracks[track] = (
-            missing_entry(f"missing tasks: {', '.join(missing)}")
+            Outcome(reason=f"missing tasks: {', '.join(missing)}")
             if missing
             else entry(mean(tested, f"track {track}"))
         )
-    entries = {n: missing_entry(t) if isinstance(t, str) else entry(t) for n, t in found.items()}
-    return {"tasks": entries, "tracks": tracks}
+    tested_tasks: dict[str, Outcome] = {
+        name: Outcome(reason=task) if isinstance(task, str) else entry(task)
+        for name, task in found.items()
+    }
+    return Pair(*names, tested_tasks, tracks)
 
 
 def _compare_task(
@@ -181,34 +179,50 @@ def _compare_task(
     return ratio_difference(left, right, stream), len(rows)
 
 
-def entry_of(found: Difference, clips: int) -> dict[str, Any]:
+def entry_of(found: Difference, clips: int) -> Outcome:
     """A tested entry, before its family is corrected together."""
-    return {
-        **{name: getattr(found, name) for name in _FACTS},
-        "p_corrected": None,
-        "verdict": "cannot tell",
-        "clips": clips,
-        "more_clips": None,
-        "reason": None,
-    }
+    return Outcome(
+        left=found.left,
+        right=found.right,
+        difference=found.difference,
+        low=found.low,
+        high=found.high,
+        error=found.error,
+        p=found.p,
+        test=found.test,
+        verdict="cannot tell",
+        clips=clips,
+    )
 
 
-def missing_entry(reason: str) -> dict[str, Any]:
-    """An entry that could not be tested."""
-    names = (*_FACTS, "p_corrected", "clips", "more_clips")
-    return {**dict.fromkeys(names), "verdict": "missing", "reason": reason}
+def decided(pairs: Sequence[Pair]) -> list[Pair]:
+    """Pairs with their p values corrected together, tasks and tracks apart, and with verdicts."""
+    tasks = _decide([entry for pair in pairs for entry in pair.tasks.values()])
+    tracks = _decide([entry for pair in pairs for entry in pair.tracks.values()])
+    return [
+        replace(
+            pair,
+            tasks={name: next(tasks) for name in pair.tasks},
+            tracks={name: next(tracks) for name in pair.tracks},
+        )
+        for pair in pairs
+    ]
 
 
-def decide(entries: Sequence[dict[str, Any]]) -> None:
-    """Correct the family's p values together and put the verdicts into words."""
-    tested = [entry for entry in entries if entry["p"] is not None]
-    corrected = holm([entry["p"] for entry in tested])
-    for entry, p in zip(tested, corrected, strict=True):
-        entry["p_corrected"] = p
+def _decide(entries: Sequence[Outcome]) -> Iterator[Outcome]:
+    known = [entry.p for entry in entries if entry.p is not None]
+    corrected = iter(holm(known))
+    for entry in entries:
+        if entry.p is None:
+            yield entry
+            continue
+        p = next(corrected)
+        verdict: Verdict = "better" if (entry.difference or 0) > 0 else "worse"
         if p <= ALPHA:
-            entry["verdict"] = "better" if entry["difference"] > 0 else "worse"
+            yield replace(entry, p_corrected=p, verdict=verdict)
         else:
-            entry["more_clips"] = clips_to_tell(entry, len(tested))
+            more = clips_to_tell(entry, len(known))
+            yield replace(entry, p_corrected=p, more_clips=more)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -222,7 +236,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def clips_to_tell(entry: Mapping[str, Any], num_tests: int) -> int | None:
+def clips_to_tell(entry: Outcome, num_tests: int) -> int | None:
     """How many more clips like these would tell, if the difference is what it seems.
 
     ``n (z_alpha + z_power)^2 (error / difference)^2 - n``, two-sided at 5 % shared by all tests,
@@ -231,10 +245,10 @@ def clips_to_tell(entry: Mapping[str, Any], num_tests: int) -> int | None:
     Returns:
         At least 1; None where the difference is zero or its error unknown.
     """
-    if not entry["error"] or abs(entry["difference"]) < 1e-12:
+    if not entry.error or entry.difference is None or abs(entry.difference) < 1e-12:
         return None
     from scipy.special import ndtri
 
     alpha = float(ndtri(1 - ALPHA / (2 * num_tests)))
-    ratio = (alpha + _Z_POWER) * float(entry["error"]) / abs(float(entry["difference"]))
-    return max(1, math.ceil(int(entry["clips"]) * (ratio * ratio - 1)))
+    ratio = (alpha + _Z_POWER) * entry.error / abs(entry.difference)
+    return max(1, math.ceil((entry.clips or 0) * (ratio * ratio - 1)))

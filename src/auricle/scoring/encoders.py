@@ -10,21 +10,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auricle.metrics.result import MetricResult
 from auricle.metrics.tally import LabelTally, RatioTally, Tally
+from auricle.records.comparison import (
+    Encoders,
+    Measured,
+    Outcome,
+    Pair,
+    SeedsEstimate,
+    SeedsPart,
+)
+from auricle.records.scores import Estimate, Scored
 from auricle.scoring.compare import (
     ALPHA,
     RunAnswers,
-    decide,
+    decided,
     entry_of,
-    pair_entries,
+    pair_of,
     results_of,
 )
 from auricle.scoring.intervals import Z, map_replicator
@@ -45,62 +54,65 @@ class Encoder:
 
     name: str
     runs: Sequence[RunAnswers]
-    scores: Sequence[Mapping[str, Any]]
-    """Each run's ``scores.json``."""
+    scores: Sequence[Scored]
+    """What each run scored."""
 
 
-def compare_encoders(encoders: Sequence[Encoder]) -> dict[str, Any]:
+def compare_encoders(encoders: Sequence[Encoder]) -> Encoders:
     """Combine each encoder's seeds, and compare every two encoders.
 
     Args:
         encoders: With different names.
 
     Returns:
-        ``{"measured": [{"name", "seeds", "tasks": {name: entry}, "tracks": {track: entry}}],
-        "pairs": [...]}``. A measured entry is what `combine_seeds` returns; pairs are as those of
-        `auricle.scoring.compare.compare_runs`, with ``more_seeds`` (how many more of each encoder
-        would tell, None where more clips are needed first) in place of ``more_clips``.
+        Pairs are as those of `auricle.scoring.compare.compare_runs`, with ``more_seeds`` in place
+        of ``more_clips``.
     """
     results = {e.name: [results_of(run) for run in e.runs] for e in encoders}
-    pairs = [_compare_pair(one, other, results) for one, other in combinations(encoders, 2)]
-    for family in ("tasks", "tracks"):
-        entries = [entry for pair in pairs for entry in pair[family].values()]
-        decide(entries)
-        tested = sum(entry["p"] is not None for entry in entries)
-        for entry in entries:
-            told = entry["verdict"] != "cannot tell"
-            entry["more_clips"] = None
-            entry["more_seeds"] = None if told else _seeds_to_tell(entry, tested)
-    return {"measured": [_measured(encoder) for encoder in encoders], "pairs": pairs}
+    pairs = decided(
+        [_compare_pair(one, other, results) for one, other in combinations(encoders, 2)]
+    )
+    in_tasks = sum(entry.p is not None for pair in pairs for entry in pair.tasks.values())
+    in_tracks = sum(entry.p is not None for pair in pairs for entry in pair.tracks.values())
+    with_seeds = [
+        replace(
+            pair,
+            tasks={n: _with_more_seeds(entry, in_tasks) for n, entry in pair.tasks.items()},
+            tracks={n: _with_more_seeds(entry, in_tracks) for n, entry in pair.tracks.items()},
+        )
+        for pair in pairs
+    ]
+    return Encoders([_measured(encoder) for encoder in encoders], with_seeds)
 
 
-def _measured(encoder: Encoder) -> dict[str, Any]:
-    def combined(kind: str, value: str) -> dict[str, Any]:
-        names = dict.fromkeys(name for scores in encoder.scores for name in scores[kind])
-        nothing = {value: None, "low": None, "high": None}
-        return {
-            name: combine_seeds([s[kind].get(name, nothing) for s in encoder.scores], value=value)
-            for name in names
-        }
+def _with_more_seeds(entry: Outcome, num_tests: int) -> Outcome:
+    """An entry that says how many more seeds, not clips, would tell."""
+    told = entry.verdict != "cannot tell" or entry.seeds is None
+    more = None if told else _seeds_to_tell(entry, num_tests)
+    seeds = replace(entry.seeds, more_seeds=more) if entry.seeds else None
+    return replace(entry, more_clips=None, of_seeds=True, seeds=seeds)
 
-    return {
-        "name": encoder.name,
-        "seeds": len(encoder.runs),
-        "tasks": combined("tasks", "score"),
-        "tracks": combined("tracks", "mean"),
-    }
+
+def _measured(encoder: Encoder) -> Measured:
+    tasks = [{n: task.estimate for n, task in s.tasks.items()} for s in encoder.scores]
+    tracks = [{n: mean.estimate for n, mean in s.tracks.items()} for s in encoder.scores]
+    return Measured(encoder.name, len(encoder.runs), _combined(tasks), _combined(tracks))
+
+
+def _combined(of_seed: Sequence[Mapping[str, Estimate]]) -> dict[str, SeedsEstimate]:
+    names = dict.fromkeys(name for values in of_seed for name in values)
+    return {n: combine_seeds([values.get(n, Estimate()) for values in of_seed]) for n in names}
 
 
 def _compare_pair(
     one: Encoder, other: Encoder, results: Mapping[str, Sequence[Mapping[str, MetricResult | str]]]
-) -> dict[str, Any]:
+) -> Pair:
     sides = (one, other)
     track_of = {
         name: task.track for side in sides for run in side.runs for name, task in run.tasks.items()
     }
     found = {name: _compare_task(name, sides, results) for name in sorted(track_of)}
-    entries = pair_entries(found, track_of, mean=_mean, entry=_entry)
-    return {"left": one.name, "right": other.name, **entries}
+    return pair_of((one.name, other.name), found, track_of, mean=_mean, entry=_entry)
 
 
 class _Found(NamedTuple):
@@ -177,7 +189,7 @@ def _mean_ratio(tallies: Sequence[RatioTally]) -> RatioTally:
     return RatioTally(mean, tallies[0].denominator, all(tally.binary for tally in tallies))
 
 
-def _entry(task: _Found) -> dict[str, Any]:
+def _entry(task: _Found) -> Outcome:
     """An entry whose error holds clips and seeds, each side of the interval apart.
 
     The p value is never smaller than that of the clips alone, whose test is exact where few clips
@@ -199,8 +211,9 @@ def _entry(task: _Found) -> dict[str, Any]:
     whole = found._replace(
         low=low, high=high, error=math.sqrt(found.error**2 + seeds), p=p, test=_TEST
     )
-    extra = {"clip_error": found.error, "seed_error": math.sqrt(seeds)}
-    return {**entry_of(whole, task.clips), **extra, "of_seed": [side.tolist() for side in of_seed]}
+    left, right = (side.tolist() for side in of_seed)
+    part = SeedsPart(found.error, math.sqrt(seeds), (left, right))
+    return replace(entry_of(whole, task.clips), seeds=part)
 
 
 def _with_seeds(distance: float, seeds: float, shares: float) -> tuple[float, float]:
@@ -223,19 +236,20 @@ def _reach(distance: float, seeds: float, shares: float) -> float:
     return float(stdtrit(freedom, 1 - ALPHA / 2)) * error
 
 
-def _seeds_to_tell(entry: Mapping[str, Any], num_tests: int) -> int | None:
+def _seeds_to_tell(entry: Outcome, num_tests: int) -> int | None:
     """How many more seeds of each encoder would tell, with 80 % power, if the difference is real.
 
     None where even endless seeds would leave the error of the clips too large.
     """
-    if entry["difference"] is None or not entry["seed_error"]:
+    seeds = entry.seeds
+    if entry.difference is None or seeds is None or not seeds.seed_error:
         return None
     from scipy.special import ndtri
 
     reach = float(ndtri(1 - ALPHA / (2 * num_tests)) + ndtri(0.8))
-    room = float((entry["difference"] / reach) ** 2 - entry["clip_error"] ** 2)
+    room = float((entry.difference / reach) ** 2 - seeds.clip_error**2)
     if room <= 0:
         return None
-    fewest = min(map(len, entry["of_seed"]))
-    wanted = float(entry["seed_error"] ** 2 * fewest / room)
+    fewest = min(map(len, seeds.of_seed))
+    wanted = float(seeds.seed_error**2 * fewest / room)
     return max(1, math.ceil(wanted) - fewest)

@@ -12,7 +12,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from auricle.scoring.ranks import Mean, TaskValue, told_apart
+from auricle.records.scores import Estimate
+from auricle.scoring.ranks import told_apart
 
 CEILING = 0.98
 CROWDED = 0.5
@@ -45,7 +46,7 @@ class TaskHealth:
 
 def task_health(
     task: str,
-    values: Mapping[str, TaskValue],
+    values: Mapping[str, Estimate],
     public_means: Mapping[str, float],
     *,
     chance: float | None = None,
@@ -58,8 +59,8 @@ def task_health(
         public_means: By team; for a public task leave its own score out of them.
         chance: What needs no hearing would score.
     """
-    known = {team: value for team, value in values.items() if value.score is not None}
-    scores = {team: float(value.score) for team, value in known.items() if value.score is not None}
+    known = {team: value for team, value in values.items() if value.value is not None}
+    scores = {team: float(value.value) for team, value in known.items() if value.value is not None}
     if len(scores) < 2:
         return TaskHealth(
             task, len(scores), None, None, None, None, None, None, None, "too few rows"
@@ -97,14 +98,11 @@ def _verdict(at_ceiling: float, at_floor: float, agreement: float | None) -> str
     return ", ".join(problems) or "separates"
 
 
-def _share_told_apart(values: Sequence[TaskValue]) -> float | None:
-    means = []
-    for value in values:
-        if value.score is None or value.low is None or value.high is None:
-            return None
-        means.append(Mean(float(value.score), value.low, value.high))
-    means.sort(key=lambda mean: mean.value or 0.0)
-    told = [told_apart(upper, lower) for i, upper in enumerate(means) for lower in means[:i]]
+def _share_told_apart(values: Sequence[Estimate]) -> float | None:
+    if any(value.bounds is None for value in values):
+        return None
+    ordered = sorted(values, key=lambda value: value.value or 0.0)
+    told = [told_apart(upper, lower) for i, upper in enumerate(ordered) for lower in ordered[:i]]
     return sum(told) / len(told)
 
 

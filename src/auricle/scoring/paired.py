@@ -59,7 +59,7 @@ def normal_p(z: float) -> float:
 def ratio_difference(left: RatioTally, right: RatioTally, stream: str) -> Difference:
     """Difference of two ratios over the same clips.
 
-    Tested by flipping the signs of the differences per clip (Fisher, 1935), which for right and
+    Outcome by flipping the signs of the differences per clip (Fisher, 1935), which for right and
     wrong answers is McNemar's exact test (1947).
 
     Args:

@@ -13,22 +13,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from auricle.errors import ScoringError
+from auricle.records.scores import Estimate
 from auricle.scoring.tracks import mean_bounds
-
-Number = float | Fraction
-
-
-@dataclass(frozen=True, slots=True)
-class TaskValue:
-    """One row's score on one task."""
-
-    score: Number | None
-    """0 to 1; None where it is missing."""
-    low: float | None = None
-    high: float | None = None
-    """Its 95 % interval, where one is known."""
-    centre: float | None = None
-    """What the interval was built around, where it is not the score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +22,8 @@ class Contestant:
     """One row to be ranked."""
 
     team: str
-    values: Mapping[str, TaskValue]
+    values: Mapping[str, Estimate]
     """By task; a task that is not there is missing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mean:
-    """A mean with its interval, where one is known."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    exact: Fraction | None = None
-    """Unrounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +31,9 @@ class RankedRow:
     """A row in its place."""
 
     team: str
-    public: Mean
-    hidden: Mean
-    overall: Mean
+    public: Estimate
+    hidden: Estimate
+    overall: Estimate
     rank: int | None
     band: tuple[int, int] | None
     """Best and worst place that the intervals leave open; None where one is unknown."""
@@ -95,9 +70,7 @@ def rank_rows(
     found = []
     for row in rows:
         missing = tuple(
-            task
-            for task in (*public, *hidden)
-            if row.values.get(task, TaskValue(None)).score is None
+            task for task in (*public, *hidden) if row.values.get(task, Estimate()).value is None
         )
         own = overall.get(row.team)
         place = 1 + sum(_above(other, own) for other in overall.values()) if own else None
@@ -108,41 +81,39 @@ def rank_rows(
 
 def _means(
     row: Contestant, public: Sequence[str], hidden: Sequence[str]
-) -> tuple[Mean, Mean, Mean]:
+) -> tuple[Estimate, Estimate, Estimate]:
     parts = [
-        _mean([row.values.get(task, TaskValue(None)) for task in tasks])
-        for tasks in (public, hidden)
+        _mean([row.values.get(task, Estimate()) for task in tasks]) for tasks in (public, hidden)
     ]
     whole = [part for part, tasks in zip(parts, (public, hidden), strict=True) if tasks]
-    overall = _mean([TaskValue(m.exact, m.low, m.high) for m in whole])
-    return parts[0], parts[1], overall
+    return parts[0], parts[1], _mean(whole)
 
 
-def _mean(values: Sequence[TaskValue]) -> Mean:
-    scores = [exact(value.score) for value in values if value.score is not None]
+def _mean(values: Sequence[Estimate]) -> Estimate:
+    scores = [score for value in values if (score := exact(value)) is not None]
     if not values or len(scores) < len(values):
-        return Mean(None)
+        return Estimate()
     mean = sum(scores, Fraction(0)) / len(scores)
-    sides = []
-    for value, score in zip(values, scores, strict=True):
-        if value.low is None or value.high is None:
-            return Mean(float(mean), exact=mean)
-        centre = float(score) if value.centre is None else value.centre
-        sides.append((min(max(centre, value.low), value.high), value.low, value.high))
-    return Mean(float(mean), *mean_bounds(sides), mean)
+    sides = [value.bounds for value in values if value.bounds is not None]
+    if len(sides) < len(values):
+        return Estimate(float(mean), exact=mean)
+    low, high = mean_bounds(sides)
+    return Estimate(float(mean), low, high, exact=mean)
 
 
-def exact(value: Number) -> Fraction:
+def exact(value: Estimate) -> Fraction | None:
     """A score as it was written: 0.1 is one tenth, not its nearest binary number."""
-    return value if isinstance(value, Fraction) else Fraction(repr(float(value)))
+    if value.exact is not None or value.value is None:
+        return value.exact
+    return Fraction(repr(float(value.value)))
 
 
-def _above(one: Mean, other: Mean) -> bool:
+def _above(one: Estimate, other: Estimate) -> bool:
     assert one.exact is not None and other.exact is not None
     return one.exact > other.exact
 
 
-def _band(team: str, overall: Mapping[str, Mean]) -> tuple[int, int] | None:
+def _band(team: str, overall: Mapping[str, Estimate]) -> tuple[int, int] | None:
     """Places left open by the rows that can be told from this one."""
     if any(mean.low is None or mean.high is None for mean in overall.values()):
         return None
@@ -153,7 +124,7 @@ def _band(team: str, overall: Mapping[str, Mean]) -> tuple[int, int] | None:
     return 1 + better, len(overall) - worse
 
 
-def told_apart(upper: Mean, lower: Mean) -> bool:
+def told_apart(upper: Estimate, lower: Estimate) -> bool:
     """Whether the 95 % interval of the difference of two means lies above zero.
 
     The two are taken as independent. On the same clips they are not, which makes real differences

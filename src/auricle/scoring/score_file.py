@@ -56,7 +56,7 @@ def score_file(
     clips, empty_rows = read_answers(path)
     samples = prepare(name, [c.prediction for c in clips], [c.references for c in clips])
     result = compute_prepared(name, samples, options)
-    known = {} if result.score is None else measured(samples, result, options)
+    known = {} if result.score is None else measured(samples, result, options).to_json()
     return {
         "metric": result.metric,
         "score": result.score,

@@ -10,13 +10,13 @@ from __future__ import annotations
 import difflib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from auricle.catalog.load import get_suite, get_task, list_tasks
 from auricle.errors import AuricleError, ScoringError
 from auricle.metrics.result import MetricOptions
+from auricle.records.scores import Means, TaskScore
 from auricle.scoring.score_file import read_answers
-from auricle.scoring.summary import TaskScore, missing_task, score_task, summarise
+from auricle.scoring.summary import missing_task, score_task, summarise
 
 _PATTERN = "predictions_*.csv"
 
@@ -26,7 +26,16 @@ def is_answers_folder(folder: Path) -> bool:
     return any(folder.glob(_PATTERN))
 
 
-def score_folder(folder: Path, *, options: MetricOptions | None = None) -> dict[str, Any]:
+class FolderScores(Means):
+    """What the files of a folder scored."""
+
+    tasks: dict[str, TaskScore]
+    """By name."""
+    unknown: dict[str, list[str]]
+    """The nearest task names of each file that is named after no task."""
+
+
+def score_folder(folder: Path, *, options: MetricOptions | None = None) -> FolderScores:
     """Score every file of answers in a folder as the task in its name.
 
     Args:
@@ -34,8 +43,7 @@ def score_folder(folder: Path, *, options: MetricOptions | None = None) -> dict[
         options: Where the caption models are.
 
     Returns:
-        ``{"tracks", "mean", "tasks"}`` as in ``scores.json``, and ``unknown``: the nearest task
-        names of each file that is named after no task. A file that cannot be read is a missing
+        A file that cannot be read is a missing
         task with its reason, and so is a task of the same track that has no file. Where the
         catalog does not know how many clips a task has, ``clips_expected`` is None.
 
@@ -53,7 +61,12 @@ def score_folder(folder: Path, *, options: MetricOptions | None = None) -> dict[
     tracks = {name: get_task(name).track for name in counted}
     means = summarise(counted, tracks=tracks, official=bool(official))
     ordered = sorted(found, key=lambda name: (get_task(name).track, name))
-    return {**means, "tasks": {name: found[name] for name in ordered}, "unknown": unknown}
+    return FolderScores(
+        tracks=means.tracks,
+        mean=means.mean,
+        tasks={name: found[name] for name in ordered},
+        unknown=unknown,
+    )
 
 
 def _by_task(folder: Path) -> tuple[dict[str, Path], dict[str, list[str]]]:

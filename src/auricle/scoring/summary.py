@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from auricle.errors import UserError
 from auricle.metrics.caption_models import load_caption_models
@@ -17,12 +16,11 @@ from auricle.metrics.evidence import DATE, FENSE, CaptionEvidence, texts_hash
 from auricle.metrics.judge import judge
 from auricle.metrics.result import MetricOptions, MetricResult
 from auricle.metrics.text import Samples
+from auricle.records.scores import ChanceAnswers, Estimate, IntervalFacts, Mean, Means, TaskScore
 from auricle.scoring.chance import chance_corrected, chance_of
 from auricle.scoring.diagnosis import diagnose
 from auricle.scoring.intervals import interval_of
 from auricle.scoring.tracks import mean_interval
-
-TaskScore = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +50,7 @@ def score_task(
         failure: Why the task is known to be incomplete.
 
     Returns:
-        ``metric``, ``score``, ``raw``, ``low``, ``high``, ``chance``, ``clips_scored``,
-        ``clips_expected``, ``samples_scored``, ``failure``, and besides: ``reason`` (why there is
-        no raw value), ``corrected``, ``chance_corrected``, ``interval`` (method, note),
-        ``chance_answers``, ``detail``.
+        Its entry; where nothing can be scored, with the reason in ``failure``.
     """
     options = options or MetricOptions()
     name = canonical_metric(metric)
@@ -70,7 +65,7 @@ def score_task(
     except UserError as error:
         return missing_task(name, expected=expected, failure=str(error))
     failure = failure or wrong_count(len(clips), expected)
-    return {**entry, "clips_scored": len(clips), "clips_expected": expected, "failure": failure}
+    return entry.with_fields(clips_scored=len(clips), clips_expected=expected, failure=failure)
 
 
 def wrong_count(answered: int, expected: int | None) -> str | None:
@@ -111,18 +106,24 @@ def caption_evidence(
 
 def missing_task(metric: str, *, expected: int | None, failure: str) -> TaskScore:
     """The entry of a task that has no score, with the reason."""
-    nothing = ("score", "raw", "low", "high", "chance", "reason", "corrected", "chance_corrected")
-    return {
-        "metric": canonical_metric(metric),
-        **dict.fromkeys(nothing),
-        "clips_scored": 0,
-        "clips_expected": expected,
-        "samples_scored": 0,
-        "failure": failure,
-        "interval": None,
-        "chance_answers": None,
-        "detail": {},
-    }
+    return TaskScore(
+        metric=canonical_metric(metric),
+        score=None,
+        raw=None,
+        low=None,
+        high=None,
+        chance=None,
+        clips_scored=0,
+        clips_expected=expected,
+        samples_scored=0,
+        failure=failure,
+        reason=None,
+        corrected=None,
+        chance_corrected=None,
+        interval=None,
+        chance_answers=None,
+        detail={},
+    )
 
 
 def measured(samples: Samples, result: MetricResult, options: MetricOptions) -> TaskScore:
@@ -139,29 +140,29 @@ def measured(samples: Samples, result: MetricResult, options: MetricOptions) -> 
     if result.tally is not None:
         interval = interval_of(result.tally, result.metric)
     clipped = interval.clipped() if interval else None
-    return {
-        "metric": result.metric,
-        "score": result.score,
-        "raw": result.raw,
-        "low": clipped.low if clipped else None,
-        "high": clipped.high if clipped else None,
-        "chance": found.score,
-        "clips_scored": samples.num_clips,
-        "clips_expected": samples.num_clips,
-        "samples_scored": result.num_samples,
-        "failure": None,
-        "reason": result.reason,
-        "corrected": result.corrected,
-        "chance_corrected": chance_corrected(result.score, found.score),
-        "interval": interval.to_json() if interval else None,
-        "chance_answers": found.to_json(),
-        "detail": diagnose(samples, result, options),
-    }
+    return TaskScore(
+        metric=result.metric,
+        score=result.score,
+        raw=result.raw,
+        low=clipped.low if clipped else None,
+        high=clipped.high if clipped else None,
+        chance=found.score,
+        clips_scored=samples.num_clips,
+        clips_expected=samples.num_clips,
+        samples_scored=result.num_samples,
+        failure=None,
+        reason=result.reason,
+        corrected=result.corrected,
+        chance_corrected=chance_corrected(result.score, found.score),
+        interval=IntervalFacts(**interval.to_json()) if interval else None,
+        chance_answers=ChanceAnswers(**found.to_json()),
+        detail=diagnose(samples, result, options),
+    )
 
 
 def summarise(
     tasks: Mapping[str, TaskScore], *, tracks: Mapping[str, str], official: bool
-) -> dict[str, Any]:
+) -> Means:
     """Means with intervals, per track and overall.
 
     Args:
@@ -171,14 +172,19 @@ def summarise(
             together.
 
     Returns:
-        ``{"tracks": {"a": {"mean", "low", "high"}, …}, "mean"}``; a mean over a missing task is
-        None, and so is ``mean`` where an official suite spans tracks.
+        A mean over a missing task is None, and so is the mean of all where an official suite spans
+        tracks.
     """
     names = sorted({tracks[task] for task in tasks})
+    values = {name: task.estimate for name, task in tasks.items()}
     of_track = {
-        track: mean_interval([tasks[task] for task in tasks if tracks[task] == track])
-        for track in names
+        track: _mean([values[task] for task in tasks if tracks[task] == track]) for track in names
     }
-    whole = mean_interval(list(tasks.values()))
     mixed = official and len(names) > 1
-    return {"tracks": of_track, "mean": None if mixed else whole["mean"]}
+    whole = None if mixed else mean_interval(list(values.values())).value
+    return Means(tracks=of_track, mean=whole)
+
+
+def _mean(values: Sequence[Estimate]) -> Mean:
+    found = mean_interval(values)
+    return Mean(mean=found.value, low=found.low, high=found.high)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from auricle.errors import UnknownNameError, printable
+from auricle.records.comparison import Comparison, Encoders, Pair
+from auricle.records.scores import Scored
 
 FORMATS = ("csv", "json", "markdown", "latex")
 _LATEX = {
@@ -173,26 +175,31 @@ def metric_table(report: Mapping[str, Any]) -> ResultTable:
     return ResultTable(["field", "value"], rows)
 
 
-def scores_table(scores: Mapping[str, Any]) -> ResultTable:
+def scores_table(scores: Scored) -> ResultTable:
     """The tasks of a ``scores.json`` with their means, a row each."""
     columns = ["task", "metric", "score", "low", "high", "chance", "clips", "expected", "failure"]
     rows = [
         {
             "task": name,
-            **{key: task[key] for key in ("metric", "score", "low", "high", "chance", "failure")},
-            "clips": task["clips_scored"],
-            "expected": task["clips_expected"],
+            "metric": task.metric,
+            "score": task.score,
+            "low": task.low,
+            "high": task.high,
+            "chance": task.chance,
+            "failure": task.failure,
+            "clips": task.clips_scored,
+            "expected": task.clips_expected,
         }
-        for name, task in scores["tasks"].items()
+        for name, task in scores.tasks.items()
     ]
     rows += [
         {
             "task": f"mean of track {track}",
-            "score": mean["mean"],
-            "low": mean["low"],
-            "high": mean["high"],
+            "score": mean.mean,
+            "low": mean.low,
+            "high": mean.high,
         }
-        for track, mean in scores["tracks"].items()
+        for track, mean in scores.tracks.items()
     ]
     return ResultTable(columns, rows)
 
@@ -209,71 +216,65 @@ def board_table(board: Mapping[str, Any]) -> ResultTable:
     return ResultTable(columns, flat)
 
 
-def several_seeds(encoders: Mapping[str, Any]) -> bool:
-    """Whether each encoder has seeds enough to be compared over them."""
-    return all(encoder["seeds"] > 1 for encoder in encoders["measured"])
-
-
-def shown_pairs(found: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """The pairs that answer the question: encoders where each has several seeds, else runs."""
-    encoders = found.get("encoders")
-    if encoders and several_seeds(encoders):
-        pairs: Sequence[Mapping[str, Any]] = encoders["pairs"]
-        return pairs
-    return found["pairs"]  # type: ignore[no-any-return]
-
-
-def comparison_table(found: Mapping[str, Any]) -> ResultTable:
+def comparison_table(found: Comparison) -> ResultTable:
     """The verdicts of a comparison, a row per pair and task or track.
 
     One encoder's seeds alone make no pair; the table is `seeds_table` then.
     """
-    pairs = shown_pairs(found)
-    if not pairs:
-        return seeds_table(found["encoders"])
+    shown = [(name, suite.shown_pairs) for name, suite in found.suites]
+    if not any(pairs for _, pairs in shown) and found.own.encoders is not None:
+        return seeds_table(found.own.encoders)
+    return pairs_table(shown)
+
+
+def pairs_table(suites: Sequence[tuple[str, Sequence[Pair]]]) -> ResultTable:
+    """Pairs of runs or encoders, a row per pair and task or track.
+
+    Args:
+        suites: By suite; the runs' own has no name, and where it is alone there is no such column.
+    """
     facts = ["left", "right", "difference", "low", "high", "p_corrected", "verdict", "clips"]
     facts += ["more_clips", "more_seeds", "reason"]
     rows = [
         {
-            "run": pair["left"],
-            "against": pair["right"],
-            "task": name if kind == "tasks" else f"track {name.upper()}",
-            **{key: entry.get(key) for key in facts},
+            "suite": suite,
+            "run": pair.left,
+            "against": pair.right,
+            "task": name,
+            **{fact: getattr(entry, fact) for fact in facts},
         }
+        for suite, pairs in suites
         for pair in pairs
-        for kind in ("tasks", "tracks")
-        for name, entry in pair[kind].items()
+        for name, entry in pair.entries()
     ]
-    titles = {
-        "run": "run",
-        "against": "against",
-        "task": "task",
-        "left": "run's",
-        "right": "other's",
-    }
-    titles |= {"difference": "difference", "low": "low", "high": "high", "p_corrected": "p (Holm)"}
-    titles["verdict"] = "run is"
-    if len(pairs) == 1:
-        left, right = pairs[0]["left"], pairs[0]["right"]
+    titles = {"suite": "suite", "run": "run", "against": "against", "task": "task"}
+    titles |= {"left": "run's", "right": "other's", "difference": "difference"}
+    titles |= {"low": "low", "high": "high", "p_corrected": "p (Holm)", "verdict": "run is"}
+    sides = {(pair.left, pair.right) for _, pairs in suites for pair in pairs}
+    if len(sides) == 1:
+        ((left, right),) = sides
         titles |= {"left": left, "right": right, "verdict": f"{left} is"}
         del titles["run"], titles["against"]
-    return ResultTable(["run", "against", "task", *facts], rows, titles)
+    columns = ["suite", "run", "against", "task", *facts]
+    if not any(name for name, _ in suites):
+        columns.remove("suite")
+        del titles["suite"]
+    return ResultTable(columns, rows, titles)
 
 
-def seeds_table(encoders: Mapping[str, Any]) -> ResultTable:
+def seeds_table(encoders: Encoders) -> ResultTable:
     """Each encoder's seeds combined, a row per task and track."""
     rows = [
         {
-            "encoder": encoder["name"],
-            "task": name if kind == "tasks" else f"track {name.upper()}",
-            "mean": entry[value],
-            "low": entry["low"],
-            "high": entry["high"],
-            "seed sd": entry["seed_sd"],
-            "seeds": entry["seeds"],
+            "encoder": encoder.name,
+            "task": name,
+            "mean": entry.value,
+            "low": entry.low,
+            "high": entry.high,
+            "seed sd": entry.seed_sd,
+            "seeds": entry.seeds,
         }
-        for encoder in encoders["measured"]
-        for kind, value in (("tasks", "score"), ("tracks", "mean"))
-        for name, entry in encoder[kind].items()
+        for encoder in encoders.measured
+        for name, entry in encoder.entries()
     ]
     return ResultTable(["encoder", "task", "mean", "low", "high", "seed sd", "seeds"], rows)

@@ -7,27 +7,26 @@ combined apart: the method of variance estimates recovery (Zou and Donner, 2008)
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from auricle.records.scores import Estimate
 
 
-def mean_interval(tasks: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
-    """Plain mean of the tasks' scores; all None if any task is missing (law 7).
+def mean_interval(values: Sequence[Estimate]) -> Estimate:
+    """Plain mean; nothing if any value is missing (law 7).
 
     Args:
-        tasks: Entries of ``scores.json``. Tasks are independent samples, so squared distances to
-            the bounds add up; a task without an interval leaves the mean without one.
-
-    Returns:
-        ``mean``, ``low`` and ``high``.
+        values: Of independent samples, so squared distances to the bounds add up; one without an
+            interval leaves the mean without one.
     """
-    if not tasks or any(task["failure"] or task["score"] is None for task in tasks):
-        return {"mean": None, "low": None, "high": None}
-    mean = math.fsum(task["score"] for task in tasks) / len(tasks)
-    if any(task["low"] is None or task["high"] is None for task in tasks):
-        return {"mean": mean, "low": None, "high": None}
-    low, high = mean_bounds([(_centre(task), task["low"], task["high"]) for task in tasks])
-    return {"mean": mean, "low": low, "high": high}
+    known = [each.value for each in values if each.value is not None]
+    if not known or len(known) < len(values):
+        return Estimate()
+    mean = math.fsum(known) / len(known)
+    intervals = [each.bounds for each in values if each.bounds is not None]
+    if len(intervals) < len(values):
+        return Estimate(mean)
+    return Estimate(mean, *mean_bounds(intervals))
 
 
 def mean_bounds(intervals: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
@@ -47,10 +46,3 @@ def combined_bounds(intervals: Sequence[tuple[float, float, float]]) -> tuple[fl
     below = math.sqrt(math.fsum((middle - low) ** 2 for middle, low, _ in intervals))
     above = math.sqrt(math.fsum((high - middle) ** 2 for middle, _, high in intervals))
     return centre - below / count, centre + above / count
-
-
-def _centre(task: Mapping[str, Any]) -> float:
-    """What the interval was built around, within its clipped bounds."""
-    interval = task.get("interval") or {}
-    centre = float(interval.get("centre", task["score"]))
-    return min(max(centre, float(task["low"])), float(task["high"]))
