@@ -259,8 +259,8 @@ def test_a_run_of_an_earlier_version_of_its_recipe_is_readable_and_custom(
     assert (manifest.standing_mode, manifest.is_official) == ("custom", False)
     assert manifest.recipe_label == "official-1"
     scores = score_run(folder)
-    assert (scores["mode"], scores["official"]) == ("custom", False)
-    assert scores["recipe"] == "official-1"
+    assert (scores.mode, scores.official) == ("custom", False)
+    assert scores.recipe == "official-1"
     write_report(folder, audio=lambda task, clip: None)
     page = folder.report.read_text("utf-8")
     assert "custom mode, not an official result" in page
