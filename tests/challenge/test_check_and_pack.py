@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from auricle.challenge.environment import _CONSTRUCT, ENCODER_ROOM, _construction
+from auricle.challenge.commands import Workplace
+from auricle.challenge.environment import _CONSTRUCT, ENCODER_ROOM, Environment, _construction
 from auricle.challenge.new import create_submission
 from auricle.challenge.pack import pack
-from auricle.challenge.stages import Settings
+from auricle.challenge.processes import Outcome
+from auricle.challenge.stages import Settings, Trial
 from auricle.challenge.submission import Submission
 from auricle.encoder.load import parse_encoder
-from auricle.encoder.protocol import judged_variables, load_order
+from auricle.encoder.protocol import judged_folders, judged_variables, load_order
+from auricle.sandbox.wrap import no_locks
 
 ROOT = Path(__file__).parents[2]
 HONEST = [*ROOT.glob("tests/encoder/zoo/good_*.py"), *ROOT.glob("examples/*.py")]
@@ -85,6 +88,28 @@ def test_the_fetch_stage_and_the_check_give_one_order(
     assert constructed.pop("shown") == encoder.partition(":")[0]
     assert checked.pop("shown") == str(spec.target)
     assert constructed == checked
+
+
+def test_an_examination_tells_its_commands_whose_encoder_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is how an auricle command knows which files it may hash, whatever the encoder says."""
+    submission, seen = tmp_path / "submission", []
+
+    def run(command: object, *, environment: dict[str, str], **named: object) -> Outcome:
+        seen.append(environment)
+        return Outcome(2, b'{"error": {"type": "EncoderError", "message": "x"}}', "", 0.1)
+
+    monkeypatch.setattr("auricle.challenge.commands.run_bounded", run)
+    environment = Environment(tmp_path / "environment", {})
+    place = Workplace(tmp_path / "work")
+    trial = Trial(declared("mine.py"), submission, place, no_locks, Settings(), environment)
+    assert not trial.examine().passed
+    assert not trial.smoke().passed
+    for variables in seen:
+        folders = judged_folders(submission / "mine.py", variables)
+        assert folders == (submission, tmp_path / "environment" / "home")
+    assert len(seen) == 2
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ from auricle.challenge.environment import Environment
 from auricle.challenge.verdicts import Verdict
 from auricle.encoder.host import EncoderProcess
 from auricle.encoder.load import parse_encoder
+from auricle.encoder.protocol import judged_variables
 from auricle.errors import EncoderError
 from auricle.sandbox.wrap import wrap
 
@@ -372,6 +373,31 @@ def test_nothing_of_a_hostile_encoder_outlives_its_locks(tmp_path: Path, machine
             return
         time.sleep(0.1)
     raise AssertionError("a process of the encoder still runs")
+
+
+@pytest.mark.parametrize(
+    "named", [["/etc/shadow", "/root/x"], ["MACHINE/shards/labels.json"], ["MACHINE/nothing"]]
+)
+def test_a_file_that_an_encoder_says_it_opened_is_not_opened_by_us(
+    named: list[str], tmp_path: Path, machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """We run as the organiser, outside of the locks: a name must not be a question to us."""
+    said = {"files": [name.replace("MACHINE", str(machine)) for name in named]}
+    attack = Attack(
+        f"said = {{**{said!r}, 'packages': {{}}, 'python': '3.11.7'}}\n"
+        "sys.modules['child_import'].recorded = lambda also: said"
+    )
+    path = write_submission(attack, tmp_path / "submission", {})
+    environment = Environment(tmp_path / "environment", {})
+    environment.home.mkdir(parents=True)
+    for name, value in judged_variables(path.parent, environment.home).items():
+        monkeypatch.setenv(name, value)
+    with wrap(encoder_policy(environment, path.parent, gpu=False)) as lock:
+        spec = parse_encoder(str(path), python=lock.python(Path(sys.executable)))
+        with EncoderProcess(spec, log_path=tmp_path / "log.txt") as process:
+            info = process.info
+    assert list(info.files) == [str(path)]
+    assert info.packages == {}
 
 
 def test_the_parent_keeps_its_signal_handlers(tmp_path: Path, machine: Path) -> None:

@@ -149,7 +149,7 @@ def _facts_of(manifest: Manifest) -> Iterable[tuple[str, str]]:
         "Encoder class": encoder.class_name,
         "Feature dimension": encoder.output_dim,
         "Frame rate": None if rate is None else f"{rate:.4g} Hz",
-        "Encoder parameters": _thousands(encoder.num_parameters),
+        "Encoder parameters, as stated": _thousands(encoder.num_parameters),
         "Encoder hash": (encoder.content_hash or "")[:12],
         "Recipe": manifest.recipe_label,
         "Decoder": recipe.get("decoder"),

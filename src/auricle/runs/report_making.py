@@ -75,7 +75,7 @@ def _encoder_rows(encoder: EncoderFacts, batches: Batches) -> Iterator[tuple[str
         given = ", ".join(f"{k}={v}" for k, v in encoder.arguments.items())
         yield "arguments", without_folders(given)
     if encoder.num_parameters is not None:
-        yield "parameters", f"{encoder.num_parameters:,}"
+        yield "parameters", f"{encoder.num_parameters:,}, as its process says"
     rate = encoder.properties.frame_rate_hz
     if encoder.output_dim is not None:
         frames = "" if rate is None else f", {rate:.4g} frames a second"
