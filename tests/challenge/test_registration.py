@@ -63,29 +63,80 @@ def test_a_name_and_a_person_belong_to_the_first_team(
     Path("again.yaml").write_text(OWLS.replace("Night Owls", "NIGHT OWLS").replace("[a, b]", "[a]"))
     larks = OWLS.replace("Night Owls", "Larks").replace("Bo Example", "Cy Example")
     Path("larks.yaml").write_text(larks)
-    Path("crows.yaml").write_text(larks.replace("Larks", "Crows").replace("Ada", "Di"))
+    crows = larks.replace("Larks", "Crows").replace("owls@", "crows@")
+    Path("crows.yaml").write_text(crows)
     register(capsys, "owls.yaml")
     files = register(capsys, "again.yaml", "larks.yaml", "crows.yaml", expect=3)
     said = {file: " ".join(p["message"] for p in each["problems"]) for file, each in files.items()}
     assert (
         "'NIGHT OWLS' stands in both teams.json (Night Owls) and again.yaml" in said["again.yaml"]
     )
-    assert "'Ada Example' is in 'Night Owls' and in 'Larks'" in said["larks.yaml"]
-    # Larks were refused, so their Cy is free for the crows.
+    assert "'owls@example.org' is in 'Night Owls' and in 'Larks'" in said["larks.yaml"]
+    # A name alone refuses nobody: two people may have one.
     assert files["crows.yaml"]["accepted"]
+    assert files["crows.yaml"]["hints"] == [
+        "'Ada Example' is in 'Night Owls' and in 'Crows': one person, or two of one name?"
+    ]
     assert [team["team"] for team in teams()] == ["Night Owls", "Crows"]
 
 
-@pytest.mark.parametrize("name", ["ada  example", "ADA EXAMPLE", "\u0410d\u0430 Example"])
-def test_a_name_that_looks_the_same_is_the_same(
+ALIKE = [
+    "night  owls",
+    "NIGHT OWLS",
+    "N\u0456ght Owls",  # a Cyrillic letter
+    "NlGHT OWLS",  # a small L
+    "N1ght Owls",
+    "\u0274\u026a\u0262\u029c\u1d1b \u1d0f\u1d21\u029f\ua731",  # small capitals
+    "\U0001d40dight Owls",  # mathematical
+    "\U0001f17dight Owls",  # in a square
+    "Night 0wls",
+]
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_a_team_that_looks_the_same_is_the_same(
     name: str, inbox: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """White space, upper case, and Cyrillic letters in place of Latin ones."""
-    larks = OWLS.replace("Night Owls", "Larks").replace("Bo Example", "Cy Example")
-    Path("larks.yaml").write_text(larks.replace("Ada Example", f'"{name}"'), encoding="utf-8")
+    other = OWLS.replace("owls@", "larks@").replace("Night Owls", f'"{name}"')
+    Path("larks.yaml").write_text(other, encoding="utf-8")
     register(capsys, "owls.yaml")
     found = register(capsys, "larks.yaml", expect=3)["larks.yaml"]
-    assert "in 'Night Owls' and in 'Larks'" in found["problems"][0]["message"]
+    (problem,) = found["problems"]
+    assert "one model per team is allowed" in problem["message"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Night Owls\ufe0f", "Night\u034f Owls", "Night Owls\U000e0100", "Night\u3164Owls"),
+        *("Night\u2800Owls", "\u3164", "\uffa0\u115f", "Night\u200bOwls", "Night\u00adOwls"),
+        *("\u2800\u2800", "\u0301"),
+    ],
+)
+def test_a_name_with_what_nobody_sees_is_refused(
+    name: str, inbox: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for old in ("Night Owls", "[Ada Example, Bo Example]"):
+        new = f'"{name}"' if old == "Night Owls" else f'["{name}"]'
+        Path("owls.yaml").write_text(OWLS.replace(old, new), encoding="utf-8")
+        found = register(capsys, "owls.yaml", expect=3)["owls.yaml"]
+        (problem,) = found["problems"]
+        assert problem["verdict"] == "declaration_invalid"
+        assert re.search("nobody sees|can be seen|invisible characters", problem["message"])
+
+
+def test_a_person_is_an_address(inbox: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    owls = "[Ada Example <ada@example.org>, Ada Example <other@example.org>]"
+    Path("owls.yaml").write_text(OWLS.replace("[Ada Example, Bo Example]", owls))
+    larks = OWLS.replace("Night Owls", "Larks").replace("owls@", "larks@")
+    larks = larks.replace("Bo Example", "A. Example <ADA@example.org>")
+    Path("larks.yaml").write_text(larks)
+    register(capsys, "owls.yaml")
+    (problem,) = register(capsys, "larks.yaml", expect=3)["larks.yaml"]["problems"]
+    assert "'ada@example.org' is in 'Night Owls' and in 'Larks'" in problem["message"]
+    Path("larks.yaml").write_text(larks.replace("ADA@", "no address "))
+    (problem,) = register(capsys, "larks.yaml", expect=3)["larks.yaml"]["problems"]
+    assert "an e-mail address like team@example.org is expected" in problem["message"]
 
 
 def test_a_submission_must_be_what_its_team_registered(

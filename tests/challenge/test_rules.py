@@ -13,6 +13,7 @@ from auricle.challenge.rules import (
     check_rules,
     deadline,
     find_conflicts,
+    find_namesakes,
     is_in_time,
 )
 from auricle.challenge.submission import Submission
@@ -153,10 +154,14 @@ def test_a_deadline_ends_at_noon_utc_of_the_next_day() -> None:
 def test_a_team_has_one_model_and_a_person_one_team() -> None:
     entries = {
         "1.zip": make(),
-        "2.zip": make(team="OWLS", members=["Bo"]),
+        "2.zip": make(team="OWLS", members=["Bo"], contact="b@example.org"),
         "3.zip": make(team="Crows", members=["ada"]),
     }
     text = "\n".join(problem.message for problem in find_conflicts(entries))
     assert "'OWLS' stands in both 1.zip and 2.zip" in text
-    assert "'ada' is in 'Owls' and in 'Crows'" in text
+    assert "'a@example.org' is in 'Owls' and in 'Crows'" in text
+    assert "'ada' is in" not in text
+    assert find_namesakes(entries) == [
+        "'ada' is in 'Owls' and in 'Crows': one person, or two of one name?"
+    ]
     assert find_conflicts({"1.zip": make()}) == []

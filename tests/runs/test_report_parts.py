@@ -31,6 +31,7 @@ from auricle.runs.report_media import (
     spectrogram,
 )
 from auricle.runs.report_overview import groups, remarks
+from auricle.runs.report_page import breakable, visible
 from auricle.runs.report_recognition import Piece, Slip, difference, recognition_errors
 from making import tone
 from report_material import WORDS, make_run
@@ -324,3 +325,13 @@ def test_tasks_at_chance_are_named(tmp_path: Path) -> None:
 def test_saturated_tasks_are_named(tmp_path: Path) -> None:
     run = read_run(make_run(tmp_path / "run", tasks=("words",), clips=40, hearing=1.0))
     assert any(r.text.startswith("Saturated") and r.tasks == ["words"] for r in remarks(run))
+
+
+@pytest.mark.parametrize(
+    "mark", [*"\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"]
+)
+def test_no_mark_of_direction_reaches_a_page(mark: str) -> None:
+    """A label of a matrix, a title and a name for screen readers cannot isolate what they hold."""
+    assert visible(f"dog{mark}tac") == "dog\ufffdtac"
+    assert mark not in breakable(f"a/{mark}b")
+    assert visible("\u05db\u05dc\u05d1") == "\u05db\u05dc\u05d1"  # a Hebrew word stays

@@ -14,7 +14,7 @@ from auricle.board.model import Column, Entry, Found, Result, Row, Table
 from auricle.board.names import base_slug
 from auricle.board.standing import edition, rank_results
 from auricle.errors import ScoringError
-from auricle.names import fold_name
+from auricle.names import NameBook
 
 _TRACKS = {"a": "classification", "b": "transcription and captions"}
 _DOMAINS = ("speech", "sound", "music", "general")
@@ -58,11 +58,12 @@ def _build(suite: str, track: str, found: Sequence[Found]) -> Table:
 
 def _tell_apart(rows: Sequence[Row]) -> tuple[Row, ...]:
     """Mark entries of one name with where each comes from, and where that is one, their hash."""
-    names = Counter(fold_name(row.entry.team) for row in rows)
-    sources = Counter((fold_name(row.entry.team), row.entry.source) for row in rows)
+    book = NameBook()
+    names = Counter(book.first(row.entry.team) for row in rows)
+    sources = Counter((book.first(row.entry.team), row.entry.source) for row in rows)
 
     def marked(entry: Entry) -> Entry:
-        name = fold_name(entry.team)
+        name = book.first(entry.team)
         if names[name] == 1:
             return entry
         if sources[name, entry.source] == 1:
@@ -74,9 +75,10 @@ def _tell_apart(rows: Sequence[Row]) -> tuple[Row, ...]:
 
 def namesakes(rows: Sequence[Row]) -> Iterator[str]:
     """A sentence for every name that stands on rows of different kinds: one may pose as another."""
+    book = NameBook()
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        groups.setdefault(fold_name(row.entry.team), []).append(row)
+        groups.setdefault(book.first(row.entry.team), []).append(row)
     for group in groups.values():
         if len({row.entry.kind for row in group}) > 1:
             sources = ", ".join(row.entry.mark for row in group)

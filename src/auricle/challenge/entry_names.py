@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 from auricle.challenge.verdicts import Problem, Verdict, shown
-from auricle.names import fold
+from auricle.names import fold, unseen
 
 MAX_NAME_BYTES = 400
 MAX_PART_BYTES = 200
@@ -28,7 +28,7 @@ def check_name(name: str) -> Problem | None:
     said = f"The entry '{shown(name)}'"
     if not name or name == "/":
         return Problem(Verdict.BAD_NAME, "An entry has no name; pack the folder again.")
-    if any(not character.isprintable() for character in name):
+    if any(not character.isprintable() for character in name) or unseen(name):
         return Problem(
             Verdict.BAD_NAME,
             f"{said} has control or invisible characters in its name; rename it with plain ones.",

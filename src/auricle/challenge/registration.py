@@ -24,7 +24,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from auricle.challenge.plain_yaml import MAX_BYTES
-from auricle.challenge.rules import check_people, deadline, find_conflicts, is_in_time
+from auricle.challenge.rules import (
+    check_people,
+    deadline,
+    find_conflicts,
+    find_namesakes,
+    is_in_time,
+)
 from auricle.challenge.submission import (
     FILE_NAME,
     Registration,
@@ -35,7 +41,7 @@ from auricle.challenge.submission import (
 from auricle.challenge.verdicts import Problem, Verdict, shown
 from auricle.errors import UserError
 from auricle.files import folder_lock, read_json, write_json
-from auricle.names import fold_name
+from auricle.names import NameBook, fold, same_name
 
 SCHEMA_VERSION = 1
 
@@ -49,6 +55,8 @@ class Registered:
     """None where the file does not say."""
     problems: tuple[Problem, ...] = ()
     note: str = ""
+    hints: tuple[str, ...] = ()
+    """What the organiser may want to ask; nothing is refused for it."""
 
     def record(self) -> dict[str, Any]:
         """As it stands in JSON output."""
@@ -58,6 +66,7 @@ class Registered:
             "team": self.team,
             "accepted": not problems,
             "problems": problems,
+            "hints": list(self.hints),
         }
 
 
@@ -105,8 +114,7 @@ def check_registered(submission: Submission, table: Path) -> list[Problem]:
         UserError: There is no such table, or it is none.
     """
     entries = [_registration(team, table) for team in require_table(table)]
-    name = fold_name(submission.team)
-    entry = next((each for each in entries if fold_name(each.team) == name), None)
+    entry = next((each for each in entries if same_name(each.team, submission.team)), None)
     if entry is None:
         said = (
             f"{FILE_NAME}, team: '{shown(submission.team)}' is not registered. Write the name as "
@@ -141,7 +149,7 @@ def require_table(table: Path) -> list[dict[str, Any]]:
 
 
 def _comparable(value: str | list[str]) -> str | set[str]:
-    return fold_name(value) if isinstance(value, str) else {fold_name(each) for each in value}
+    return fold(value) if isinstance(value, str) else {fold(each) for each in value}
 
 
 def _text(value: str | list[str]) -> str:
@@ -174,7 +182,9 @@ def _register(
         )
     if problems:
         return Registered(file, entry.team, tuple(problems)), None
-    return Registered(file, entry.team, note="registered"), entry
+    before = set(find_namesakes(entries))
+    hints = [h for h in find_namesakes({**entries, str(file): entry}) if h not in before]
+    return Registered(file, entry.team, note="registered", hints=tuple(hints)), entry
 
 
 def _read_table(table: Path) -> list[dict[str, Any]]:
@@ -201,16 +211,17 @@ def _read_table(table: Path) -> list[dict[str, Any]]:
 
 def _refuse_doubles(teams: list[dict[str, Any]], table: Path) -> None:
     """A table where one team stands twice says two things of it: nobody knows which holds."""
-    seen: dict[str, str] = {}
+    seen: set[str] = set()
+    book = NameBook()
     for team in teams:
         name = str(team.get("team"))
-        other = seen.get(fold_name(name))
-        if other is not None:
+        other = book.first(name)
+        if other in seen:
             raise UserError(
                 f"{table}: the team '{shown(name)}' stands in it twice, the other time as "
                 f"'{shown(other)}'. Take one of the two out."
             )
-        seen[fold_name(name)] = name
+        seen.add(other)
 
 
 def _registration(team: dict[str, Any], table: Path) -> Registration:

@@ -12,9 +12,16 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from auricle.challenge.submission import FILE_NAME, ORGANISERS_SET, Registration, Submission
+from auricle.challenge.submission import (
+    FILE_NAME,
+    ORGANISERS_SET,
+    Registration,
+    Submission,
+    address_of,
+    name_of,
+)
 from auricle.challenge.verdicts import Problem, Verdict, shown
-from auricle.names import fold_name
+from auricle.names import NameBook, fold, fold_name
 
 SHARE_TOLERANCE = 0.5
 """Shares are written rounded; a third each, as 33.3, is meant to be everything."""
@@ -168,10 +175,14 @@ def check_people(entry: Registration, name: str = FILE_NAME) -> list[Problem]:
         entry: A registration or a declaration.
         name: What problems call it.
     """
-    names = [fold_name(member) for member in entry.members]
+    people = [address_of(member) or fold(member) for member in entry.members]
     problems = [
-        Problem(Verdict.RULE_BROKEN, f"{name}, members: '{shown(twice)}' is listed twice.")
-        for twice in sorted({member for member in names if names.count(member) > 1})
+        Problem(
+            Verdict.RULE_BROKEN,
+            f"{name}, members: '{shown(twice)}' is listed twice. Two people of one name: write "
+            "both with their addresses, 'Ada Example <ada@example.org>'.",
+        )
+        for twice in sorted({person for person in people if people.count(person) > 1})
     ]
     if len(set(entry.tracks)) < len(entry.tracks):
         said = f"{name}, tracks: one track is listed twice."
@@ -182,34 +193,66 @@ def check_people(entry: Registration, name: str = FILE_NAME) -> list[Problem]:
 def find_conflicts(entries: Mapping[str, Registration]) -> list[Problem]:
     """Hold all entries against each other: one model per team, a person in one team only.
 
-    Names are compared by how they look, spaces and look-alike letters of other scripts included.
+    Teams are compared by how their names look, look-alike letters of other scripts included. A
+    person is an e-mail address: that of the contact, or of a member who is written with one.
 
     Args:
         entries: Registrations or declarations by what problems call them.
     """
     problems = []
+    book = NameBook()
     teams: dict[str, str] = {}
     people: dict[str, tuple[str, str]] = {}
     for name, entry in entries.items():
-        team = fold_name(entry.team)
+        team = book.first(entry.team)
         if team in teams:
             problems.append(
                 Problem(
                     Verdict.RULE_BROKEN,
                     f"The team '{shown(entry.team)}' stands in both {shown(teams[team])} and "
-                    f"{shown(name)}; one model per team is allowed.",
+                    f"{shown(name)}; one model per team is allowed. A team whose name only looks "
+                    "the same takes another one.",
                 )
             )
         teams.setdefault(team, name)
-        for member in entry.members:
-            known, other = people.setdefault(fold_name(member), (team, entry.team))
+        for address in _addresses(entry):
+            known, other = people.setdefault(address, (team, entry.team))
             if known != team:
                 problems.append(
                     Problem(
                         Verdict.RULE_BROKEN,
-                        f"'{shown(member)}' is in '{shown(other)}' and in '{shown(entry.team)}'; "
-                        "a person may be in one team only. Two people of one name: write both "
-                        "with something that tells them apart.",
+                        f"'{shown(address)}' is in '{shown(other)}' and in '{shown(entry.team)}'; "
+                        "a person may be in one team only.",
                     )
                 )
     return problems
+
+
+def find_namesakes(entries: Mapping[str, Registration]) -> list[str]:
+    """Members of different teams whose names are alike: a hint, because two may have one name.
+
+    Args:
+        entries: Registrations or declarations by what problems call them.
+
+    Returns:
+        A sentence for each, for the organiser.
+    """
+    book, names = NameBook(), NameBook()
+    people: dict[str, tuple[str, str]] = {}
+    hints = []
+    for entry in entries.values():
+        team = book.first(entry.team)
+        for member in entry.members:
+            person = names.first(name_of(member))
+            known, other = people.setdefault(person, (team, entry.team))
+            if known != team:
+                hints.append(
+                    f"'{shown(name_of(member))}' is in '{shown(other)}' and in "
+                    f"'{shown(entry.team)}': one person, or two of one name?"
+                )
+    return hints
+
+
+def _addresses(entry: Registration) -> list[str]:
+    found = [fold(entry.contact), *(address_of(member) for member in entry.members)]
+    return [address for address in dict.fromkeys(found) if address]

@@ -28,6 +28,7 @@ import difflib
 import ipaddress
 import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, TypeVar
@@ -47,10 +48,12 @@ from auricle.challenge.entry_names import check_name
 from auricle.challenge.plain_yaml import MAX_BYTES, PlainYamlError, read_plain_yaml
 from auricle.challenge.verdicts import Problem, Verdict, shown
 from auricle.errors import UserError
+from auricle.names import fold, unseen
 
 FILE_NAME = "submission.yaml"
 ORGANISERS_SET = "organisers"
 _EMAIL = re.compile(r"[^@\s<>\"',;:()]{1,64}@[^@\s<>\"',;:()]{1,190}\.[A-Za-z]{2,24}\Z")
+_MEMBER = re.compile(r"([^<>]+)<([^<>]*)>\Z")
 _ENCODER = re.compile(r"(?P<file>[^:]+\.py)(:(?P<name>[A-Za-z_][A-Za-z0-9_]*))?\Z")
 _HOST = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24}\Z")
 
@@ -59,6 +62,39 @@ def _printable(text: str) -> str:
     if not all(character.isprintable() for character in text):
         raise ValueError("it has line breaks, control or invisible characters; write plain text")
     return text
+
+
+def _visible(text: str) -> str:
+    """A name of a team or a person, as everybody sees it."""
+    if sign := unseen(text):
+        raise ValueError(
+            f"U+{ord(sign):04X} is in it, which nobody sees; write it with visible characters alone"
+        )
+    if not any(unicodedata.category(sign)[0] in "LNSP" for sign in text):
+        raise ValueError("a name that can be seen is expected")
+    return text
+
+
+def _member(text: str) -> str:
+    """A person: a name, and behind it their e-mail address in angle brackets or nothing."""
+    match = _MEMBER.match(text)
+    if match is None:
+        return text
+    _visible(match[1].strip())
+    _email(match[2])
+    return text
+
+
+def address_of(member: str) -> str:
+    """The e-mail address of a member, in the form in which addresses are compared; may be empty."""
+    match = _MEMBER.match(member)
+    return fold(match[2]) if match else ""
+
+
+def name_of(member: str) -> str:
+    """The name of a member without the address."""
+    match = _MEMBER.match(member)
+    return match[1].strip() if match else member
 
 
 def _version(number: int) -> int:
@@ -129,7 +165,10 @@ TeamName = Annotated[
     str,
     StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=60),
     AfterValidator(_printable),
+    AfterValidator(_visible),
 ]
+Member = Annotated[Line, AfterValidator(_visible), AfterValidator(_member)]
+"""``Ada Example``, or ``Ada Example <ada@example.org>`` where two people have one name."""
 FileName = Annotated[Line, AfterValidator(_inside)]
 Amount = Annotated[float, Field(ge=0, le=1e8, allow_inf_nan=False)]
 
@@ -163,7 +202,7 @@ class Registration(_Model):
 
     schema_: Annotated[int, AfterValidator(_version)] = Field(alias="schema")
     team: TeamName
-    members: list[TeamName] = Field(min_length=1, max_length=50)
+    members: list[Member] = Field(min_length=1, max_length=50)
     contact: Annotated[Line, AfterValidator(_email)]
     tracks: list[Literal["a", "b"]] = Field(min_length=1, max_length=2)
 

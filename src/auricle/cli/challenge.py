@@ -278,7 +278,11 @@ def register_command(
     from auricle.cli.tables import print_rows
 
     rows = [
-        [str(each.file), each.team or "", "\n".join(p.message for p in each.problems) or each.note]
+        [
+            str(each.file),
+            each.team or "",
+            "\n".join([p.message for p in each.problems] or [each.note, *each.hints]),
+        ]
         for each in found
     ]
     print_rows(["file", "team", "what was found, what to do"], rows)

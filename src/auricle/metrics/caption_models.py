@@ -76,7 +76,7 @@ def require_given_models(options: MetricOptions) -> None:
     """
     if options.sentence_model and _is_place(options.sentence_model):
         _sentence_folder(options.sentence_model)
-    if options.fluency_detector and not Path(options.fluency_detector).expanduser().is_file():
+    if options.fluency_detector and not user_path(options.fluency_detector).is_file():
         _detector_folder(options.fluency_detector)
 
 

@@ -19,7 +19,8 @@ from markupsafe import Markup
 
 from auricle.progress import duration_text
 
-_SURROGATES = re.compile("[\ud800-\udfff]")
+_UNFIT = re.compile("[\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Lone surrogates, and marks of direction."""
 _CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"} | {
     0x7F: 0x2421,
     **{code: 0xFFFD for code in range(0x80, 0xA0)},
@@ -63,9 +64,13 @@ def _hash(text: str) -> str:
 
 
 def visible(value: Any) -> Any:
-    """A template's value as it may stand in a page: no lone surrogates, no control characters."""
+    """A template's value as it may stand in a page.
+
+    It has no lone surrogates, no control characters, and nothing that turns the direction of what
+    stands behind it: not every place of a page can isolate its text.
+    """
     if isinstance(value, str) and not isinstance(value, Markup):
-        return _SURROGATES.sub("�", value).translate(_CONTROLS)
+        return _UNFIT.sub("\N{REPLACEMENT CHARACTER}", value).translate(_CONTROLS)
     return "" if value is None else value
 
 

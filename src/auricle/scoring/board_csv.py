@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from auricle.errors import ScoringError
-from auricle.names import fold_name
+from auricle.names import NameBook
 from auricle.records.manifest import Manifest
 from auricle.records.scores import Estimate, Scores
 from auricle.scoring.health import task_health
@@ -141,7 +141,7 @@ def read_board(paths: Sequence[Path], *, known_tasks: Collection[str]) -> BoardT
     """
     table = BoardTable([], [], [], {}, {})
     problems: list[str] = []
-    folded: dict[str, str] = {}
+    folded = NameBook()
     for path in paths:
         if path.is_dir() and (path / "manifest.json").is_file() and not has_scores(path):
             table.unscored.append(str(path))
@@ -264,7 +264,7 @@ def _add_row(
     place: str,
     row: dict[str, str],
     problems: list[str],
-    folded: dict[str, str],
+    folded: NameBook,
 ) -> None:
     team = row["team"].strip()
     tasks = [*table.public, *table.hidden]
@@ -285,9 +285,9 @@ def _add(
     row: Contestant,
     place: str,
     problems: list[str],
-    folded: dict[str, str],
+    folded: NameBook,
 ) -> bool:
-    other = folded.setdefault(fold_name(row.team), row.team)
+    other = folded.first(row.team)
     if other != row.team:
         table.notes.append(
             f"{place}: '{row.team}' reads like '{other}'; a registration takes them for one team"
