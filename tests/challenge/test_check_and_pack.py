@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from auricle.challenge.commands import Workplace
-from auricle.challenge.environment import _CONSTRUCT, ENCODER_ROOM, Environment, _construction
+from auricle.challenge.environment import (
+    _CONSTRUCT,
+    ENCODER_ROOM,
+    Environment,
+    _construction,
+    _count_parameters,
+)
 from auricle.challenge.new import create_submission
 from auricle.challenge.pack import pack
 from auricle.challenge.processes import Outcome
@@ -88,6 +94,16 @@ def test_the_fetch_stage_and_the_check_give_one_order(
     assert constructed.pop("shown") == encoder.partition(":")[0]
     assert checked.pop("shown") == str(spec.target)
     assert constructed == checked
+
+
+@pytest.mark.parametrize(
+    "said", ["7.5", "-1", "true", '"7"', "1e999", "NaN", "1" * 400, "[" * 9_999]
+)
+def test_a_count_of_parameters_that_is_none_is_not_believed(said: str) -> None:
+    """The encoder's process wrote it; 400 digits once ended the examination in a traceback."""
+    for line, counted in ((said, None), ("86000000", 86_000_000)):
+        printed = f'printed by its constructor\n{{"num_parameters": {line}}}\n'.encode()
+        assert _count_parameters(Outcome(0, printed, "", 0.1)) == counted
 
 
 def test_an_examination_tells_its_commands_whose_encoder_it_is(

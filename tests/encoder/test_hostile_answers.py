@@ -118,6 +118,11 @@ def test_a_gpu_that_is_not_there_earns_no_verdict(tmp_path: Path) -> None:
     assert "memory of a GPU" in "".join(check.message for check in report.checks)
 
 
+def test_notes_are_for_wrappers_of_ours_alone(puppet: Puppet) -> None:
+    with puppet(changed("load", notes=["the best of all encoders"])) as process:
+        assert process.info.notes == []
+
+
 def test_what_an_encoder_raised_is_quoted_without_what_steers_a_terminal(puppet: Puppet) -> None:
     said = {"ok": False, "stage": "forward", "kind": "crash", "text": "\x1b[2Jx", "traceback": "\0"}
     with pytest.raises(EncoderCrashError, match="The encoder raised \ufffd\\[2Jx while") as caught:

@@ -41,7 +41,7 @@ from auricle.challenge.processes import (
 )
 from auricle.challenge.submission import Submission
 from auricle.challenge.verdicts import Problem, UncertainError, Verdict, shown, told
-from auricle.encoder.protocol import EncoderSpec, load_order
+from auricle.encoder.protocol import MAX_COUNT, EncoderSpec, load_order
 from auricle.errors import UserError
 from auricle.files import make_folder, remove_tree, sha256_json, write_failure, write_text
 from auricle.sandbox.policy import GIBI, Policy, own_python_paths, package_folders
@@ -198,7 +198,7 @@ def _count_parameters(done: Outcome) -> int | None:
         number = json.loads(done.stdout.splitlines()[-1])["num_parameters"]
     except (IndexError, KeyError, TypeError, ValueError, RecursionError):
         return None
-    return number if type(number) is int else None
+    return number if type(number) is int and 0 <= number <= MAX_COUNT else None
 
 
 def _locked(

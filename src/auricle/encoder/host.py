@@ -175,7 +175,8 @@ class EncoderProcess:
             )
             self.baseline_bytes = answer.baseline_bytes
             self.class_name = clean(answer.class_name, 100)
-            self.notes = [clean(note) for note in answer.notes]
+            is_ours = self.spec.kind in ("builtin", "hf")
+            self.notes = [clean(note) for note in answer.notes] if is_ours else []
             self.takes_mask = answer.arguments_taken != 1
             seen = clean(answer.output_dim_seen, 300)
             self.output_dim = check_output_dim(answer.output_dim, seen)

@@ -134,7 +134,8 @@ class NonsenseError(Exception):
     """What came is not a message of this protocol; the text says what was seen."""
 
 
-Count = Annotated[int, Field(ge=0, le=1 << 60)]
+MAX_COUNT = 1 << 60
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 Side = Annotated[int, Field(ge=0, lt=1 << 40)]
 Words = Annotated[str, StringConstraints(max_length=2_000)]
 """Text of a stranger for a sentence, through `failures.clean`."""
@@ -157,7 +158,7 @@ class Loaded(_Answer):
     """The encoder was imported and constructed."""
 
     class_name: Words
-    output_dim: Annotated[int, Field(ge=-(1 << 60), le=1 << 60)] | None
+    output_dim: Annotated[int, Field(ge=-MAX_COUNT, le=MAX_COUNT)] | None
     """None where it is missing or no whole number."""
     output_dim_seen: Words
     baseline_bytes: Count | None
