@@ -50,6 +50,8 @@ class RunOptions:
     """Suites or files of further questions."""
     seed: int | None = None
     """Seed of the draws and of the LALM's initial weights; None = the suite file's, or 42."""
+    recipe: str | None = None
+    """Name of a recipe that replaces the suite's; None = the suite's."""
     settings: tuple[str, ...] = ()
     """Recipe overrides, ``name=value``."""
     precision: str | None = None
@@ -178,7 +180,7 @@ def resolve(encoder: str, suite: str, options: RunOptions) -> Job:
     Raises:
         UserError: A name or value is not known; the text offers the nearest.
     """
-    chosen = open_suite(suite)
+    chosen = open_suite(suite, recipe=options.recipe)
     recipe = with_settings(chosen.recipe, options)
     if options.workers is not None and options.workers < 0:
         raise UserError(f"--workers is {options.workers}; expected 0 or more.")

@@ -9,6 +9,7 @@ import pytest
 
 from auricle.catalog.files import load_suite_file
 from auricle.catalog.spec import METRICS, Task
+from auricle.data.decode import AUDIO_SUFFIXES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "custom-tasks.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```yaml\n# (\S+)\n(.*?)```", PAGE, flags=re.DOTALL)
@@ -33,3 +34,11 @@ def test_every_field_that_a_user_may_set_is_explained() -> None:
     for field in set(Task.model_fields) - {"name", "synthetic", "folder"}:
         assert f"`{field}`" in PAGE, field
     assert all(metric in PAGE for metric in METRICS)
+
+
+def test_every_suffix_that_is_decoded_is_listed() -> None:
+    shard = re.search(r"`<key>\.<([a-z0-9|]+)>`", PAGE)
+    assert shard is not None
+    assert set(shard[1].split("|")) == AUDIO_SUFFIXES
+    kept = PAGE[PAGE.index("with its suffix (") :]
+    assert set(re.findall(r"`\.([a-z0-9]+)`", kept[: kept.index(")")])) == AUDIO_SUFFIXES

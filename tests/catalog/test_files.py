@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from auricle.catalog.files import load_suite_file, open_suite
+from auricle.catalog.join import join_suites
 from auricle.catalog.load import get_recipe, get_suite, get_task
 from auricle.catalog.recipe import is_official, mode_of
-from auricle.errors import CatalogError, UnknownNameError, UserError
+from auricle.errors import CatalogError, OutputError, UnknownNameError, UserError
 
 OWN = """
 name: birds
@@ -294,3 +297,112 @@ def test_a_file_of_xares_without_a_prompt_asks_nothing(tmp_path: Path, prompt: s
     for path in (train, test):
         (task,) = load_suite_file(path).tasks
         assert (task.prompt, task.prompt_field) == ("", "")
+
+
+def write_own(folder: Path, name: str, **more: Any) -> Path:
+    """A task's file as 'auricle data import' writes it, in a folder of its own."""
+    (folder / name).mkdir(parents=True)
+    facts = {"name": name, "prompt": f"Which {name}?", "metric": "accuracy", **more}
+    facts |= {"train_shards": ["train_0000.tar.gz"], "test_shards": ["test_0000.tar.gz"]}
+    return write(folder / name / f"{name}.yaml", yaml.safe_dump(facts))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "prompt: x\nmetric: iWER\ntrain_shards: [u.tar]\n",
+        "tasks: {esc-50: 1}\n",
+        "include: [smoke]\n",
+        "train_data: {x: {data: a.tar, prompt: p}}\n",
+        "x: {metric: accuracy, data: {data: a.tar, prompt: p}}\n",
+    ],
+)
+def test_every_form_of_file_may_name_its_recipe(tmp_path: Path, text: str) -> None:
+    for recipe in ("mini", "official"):
+        loaded = load_suite_file(write(tmp_path / "any.yaml", f"{text}recipe: {recipe}\n"))
+        assert (loaded.recipe.name, loaded.base.name) == (recipe, recipe)
+    with pytest.raises(UnknownNameError, match=r"no recipe named 'minni'.*mini"):
+        load_suite_file(write(tmp_path / "any.yaml", f"{text}recipe: minni\n"))
+    with pytest.raises(CatalogError, match="recipe"):
+        load_suite_file(write(tmp_path / "any.yaml", f"{text}recipe: [mini]\n"))
+
+
+def test_the_command_line_replaces_the_recipe_and_the_run_is_custom(tmp_path: Path) -> None:
+    loaded = open_suite(str(write_own(tmp_path, "birds", steps=70)), recipe="mini")
+    assert loaded.recipe.name == "mini"
+    assert loaded.recipe.train.steps == 70
+    assert mode_of(loaded.recipe, loaded.base) == "custom"
+    same = open_suite("smoke", recipe="mini")
+    assert mode_of(same.recipe, same.base) == "reference"
+    train = write(tmp_path / "train.yaml", TRAIN)
+    loaded = open_suite(str(train), recipe="mini")
+    assert loaded.recipe.decoder == "mini"
+    assert "decoder_model_name: --recipe chooses the decoder" in loaded.ignored
+    with pytest.raises(UnknownNameError, match="no recipe named 'big'"):
+        open_suite("smoke", recipe="big")
+
+
+def test_files_are_included_by_their_paths(tmp_path: Path) -> None:
+    write_own(tmp_path, "birds", recipe="mini")
+    write_own(tmp_path, "frogs")
+    write(tmp_path / "inner.yaml", "include: [frogs/frogs.yaml]\ntasks: {frogs: 3}\nsteps: 9\n")
+    text = "include: [birds/birds.yaml, inner.yaml, cremad]\ntasks: {birds: 2}\nrecipe: mini\n"
+    loaded = load_suite_file(write(tmp_path / "all of it.yaml", text))
+    assert loaded.suite.tasks == {"birds": 2, "frogs": 3, "cremad": 1}
+    birds, frogs, cremad = loaded.tasks
+    assert (birds.prompt, birds.folder) == ("Which birds?", str(tmp_path / "birds"))
+    assert (frogs.prompt, frogs.folder) == ("Which frogs?", str(tmp_path / "frogs"))
+    assert cremad == get_task("cremad")
+    assert loaded.ignored == (
+        "include birds/birds.yaml: its recipe; this file's own count",
+        "include inner.yaml: its steps; this file's own count",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("include: [a.yaml]\n", r"a.yaml includes a.yaml, which includes it in turn"),
+        ("include: [b.yaml]\n", r"b.yaml includes a.yaml, which includes it in turn"),
+        ("include: [nowhere.yaml]\n", r"nowhere.yaml"),
+        ("include: [birds]\n", "no suite or task named 'birds'"),
+        (
+            "include: [birds/birds.yaml, other/birds.yaml]\n",
+            "the task 'birds' is defined twice, the second time by other/birds.yaml",
+        ),
+        (
+            "include: [birds/birds.yaml]\ntasks: {birds: {prompt: x, train_shards: [a.tar]}}\n",
+            r"the task 'birds' is defined twice, the second time by .*a.yaml",
+        ),
+        ("include: birds/birds.yaml\n", "'include' is 'birds/birds.yaml'"),
+    ],
+)
+def test_an_include_that_cannot_be_is_one_sentence(tmp_path: Path, text: str, message: str) -> None:
+    birds = write_own(tmp_path, "birds")
+    (tmp_path / "other").mkdir()
+    write(tmp_path / "other" / "birds.yaml", birds.read_text())
+    write(tmp_path / "b.yaml", "include: [a.yaml]\n")
+    with pytest.raises((CatalogError, UnknownNameError), match=message):
+        load_suite_file(write(tmp_path / "a.yaml", text))
+
+
+def test_files_are_joined_into_a_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_own(tmp_path / "data", "birds")
+    write_own(tmp_path / "data", "frogs")
+    monkeypatch.chdir(tmp_path / "data")
+    (tmp_path / "suites").mkdir()
+    out = tmp_path / "suites" / "both.yaml"
+    made = join_suites(["birds/birds.yaml", "frogs/frogs.yaml", "smoke"], out=out, recipe="mini")
+    monkeypatch.chdir(tmp_path)
+    loaded = load_suite_file(out)
+    assert made == {"file": str(out), "tasks": [task.name for task in loaded.tasks]}
+    assert [task.name for task in loaded.tasks[:2]] == ["birds", "frogs"]
+    assert len(loaded.tasks) == 2 + len(get_suite("smoke").tasks)
+    assert loaded.recipe.name == "mini"
+    with pytest.raises(OutputError, match="is there already"):
+        join_suites(["smoke"], out=out)
+    with pytest.raises(CatalogError, match=r"different recipes \(smoke mini, cremad official\)"):
+        join_suites(["smoke", "cremad"], out=tmp_path / "new.yaml")
+    with pytest.raises(CatalogError, match="expected the name of a YAML file"):
+        join_suites(["smoke"], out=tmp_path / "new")
+    assert not (tmp_path / "new.yaml").exists()

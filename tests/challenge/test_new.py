@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from auricle.challenge.adopt import adopt_repository, examine_repository
 from auricle.challenge.new import create_submission
@@ -15,6 +16,7 @@ from auricle.challenge.rules import check_rules
 from auricle.challenge.submission import SubmissionError, read_submission
 from auricle.cli.app import execute
 from auricle.errors import UserError
+from hf_models import save_family
 
 
 def test_the_template_is_valid_as_it_is(tmp_path: Path) -> None:
@@ -132,3 +134,52 @@ def test_what_an_adopted_repository_lacks_is_asked_for_by_its_own_field(tmp_path
     text = str(caught.value)
     assert "weights.source: is empty; fill it in (inside, fetched or none)." in text
     assert "members: [] was seen; at least 1 entry is expected." in text
+
+
+@pytest.mark.parametrize("prefix", ["", "hf:"])
+def test_a_models_folder_is_taken_along(tmp_path: Path, prefix: str) -> None:
+    model = tmp_path / "my model"
+    (model / "more").mkdir(parents=True)
+    (model / ".cache").mkdir()
+    for name in ("config.json", "model.safetensors", "more/part two.bin", ".cache/x.bin"):
+        (model / name).write_bytes(name.encode())
+    team = tmp_path / "team"
+    written = create_submission(team, source=f"{prefix}{model}")
+    for name in ("config.json", "model.safetensors", "more/part two.bin"):
+        assert (team / "model" / name).read_bytes() == name.encode()
+    assert {p for p in team.rglob("*") if p.is_file()} == set(written)
+    declared = yaml.safe_load((team / "submission.yaml").read_text())
+    assert declared["arguments"] == {"model": "model"}
+    assert declared["weights"] == {
+        "source": "inside",
+        "files": ["model/model.safetensors", "model/more/part two.bin"],
+        "urls": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], "a folder without config.json.*save_pretrained"),
+        (["config.json", ".hidden.bin"], r"has no weights \(.safetensors, .*save_pretrained"),
+    ],
+)
+def test_a_folder_that_is_no_model_is_refused(
+    tmp_path: Path, names: list[str], message: str
+) -> None:
+    (tmp_path / "model").mkdir()
+    for name in names:
+        (tmp_path / "model" / name).write_text("{}")
+    with pytest.raises(UserError, match=message):
+        create_submission(tmp_path / "team", source=str(tmp_path / "model"))
+    assert not (tmp_path / "team").exists()
+
+
+@pytest.mark.slow
+def test_a_submission_of_a_models_folder_passes_its_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = save_family("whisper", tmp_path / "whisper")
+    create_submission(tmp_path / "team", source=str(model))
+    monkeypatch.chdir(tmp_path)
+    assert execute(["check", "team"]) == 0

@@ -7,8 +7,9 @@ Forms that are told apart by their keys:
     train_data:              a train file of XARES-LLM
     name: {data:, metric:}   an evaluation file of XARES-LLM
 
-Relative paths start at the file's folder, those of XARES-LLM's files at the working folder, as
-they do there. A file cannot call itself official and cannot redefine a name of the catalog.
+Each may say ``recipe: mini``, and any of them can be included in a suite by its path. Relative
+paths start at the file's folder, those of XARES-LLM's files at the working folder, as they do
+there. A file cannot call itself official and cannot redefine a name of the catalog.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from auricle.catalog.load import (
+    OFFICIAL_RECIPE,
     base_recipe,
     get_suite,
     get_task,
@@ -54,8 +56,24 @@ class LoadedSuite:
     """Fields of the file that have no effect here, each with its reason."""
 
 
-def open_suite(name_or_path: str) -> LoadedSuite:
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a name or file says, before its recipe is looked up."""
+
+    suite: Suite
+    own: dict[str, Task]
+    """Tasks that the catalog does not have."""
+    asks: XaresFile | None = None
+    """Of a file of XARES-LLM: what it says beside its tasks."""
+    ignored: tuple[str, ...] = ()
+
+
+def open_suite(name_or_path: str, *, recipe: str | None = None) -> LoadedSuite:
     """A suite or task of the catalog, or a YAML file.
+
+    Args:
+        name_or_path: Its name or path.
+        recipe: Name of the recipe that replaces the suite's own; its steps stay the suite's.
 
     Raises:
         UnknownNameError: There is nothing of that name.
@@ -65,40 +83,53 @@ def open_suite(name_or_path: str) -> LoadedSuite:
     looks_like_file = name_or_path.endswith((".yaml", ".yml")) or os.sep in name_or_path
     known = name_or_path in list_suites() or name_or_path in list_tasks()
     if looks_like_file or (not known and Path(name_or_path).is_file()):
-        return load_suite_file(Path(name_or_path))
-    suite = get_suite(name_or_path)
-    return _loaded(suite, {})
+        return load_suite_file(Path(name_or_path), recipe=recipe)
+    return _loaded(_Read(get_suite(name_or_path), {}), name_or_path, recipe)
 
 
-def load_suite_file(path: Path) -> LoadedSuite:
+def load_suite_file(path: Path, *, recipe: str | None = None) -> LoadedSuite:
     """A suite from a file in any of the forms above.
+
+    Args:
+        path: The file.
+        recipe: As of `open_suite`.
 
     Raises:
         CatalogError: The file cannot be read, has none of the forms, or is not valid.
         UnknownNameError: It names a task, suite or recipe that does not exist.
         UserError: It changes the recipe to something impossible.
     """
-    return suite_of_data(read_yaml(path), path)
+    return _loaded(_read(read_yaml(path), path), str(path), recipe)
 
 
 def suite_of_data(data: dict[str, Any], path: Path) -> LoadedSuite:
     """As `load_suite_file`, of what the file says or will say."""
-    if "train_data" in data:
-        return _from_xares(read_train_file(data, str(path)), path)
+    return _loaded(_read(data, path), str(path), None)
+
+
+def _read(data: dict[str, Any], path: Path, above: tuple[Path, ...] = ()) -> _Read:
+    """Understand a file; ``above`` are those that include it."""
     if "tasks" in data or "include" in data:
-        return _own_suite(data, path)
+        return _own_suite(data, path, (*above, path.resolve()))
+    named = data.get("recipe", OFFICIAL_RECIPE)
+    if not isinstance(named, str):
+        raise CatalogError(f"{path}: recipe is {named!r}; expected a name, e.g. mini.")
+    facts = {name: value for name, value in data.items() if name != "recipe"}
+    chosen = {"recipe": named} if "recipe" in data else {}
+    if "train_data" in data:
+        return _from_xares(read_train_file(facts, str(path)), path, chosen)
     if "prompt" in data:
-        task = _own_task(str(data.get("name", _file_name(path))), data, path, str(path))
-        return _loaded(suite_of_task(task), {task.name: task})
-    if data and all(isinstance(v, dict) and "data" in v for v in data.values()):
-        return _from_xares(read_eval_file(data, str(path)), path)
+        task = _own_task(str(data.get("name", _file_name(path))), facts, path, str(path))
+        return _Read(suite_of_task(task).model_copy(update=chosen), {task.name: task})
+    if facts and all(isinstance(v, dict) and "data" in v for v in facts.values()):
+        return _from_xares(read_eval_file(facts, str(path)), path, chosen)
     raise CatalogError(
         f"{path} is no suite: it has {', '.join(sorted(data)) or 'nothing'}. Expected 'tasks:' or "
         "'include:', a task with 'prompt:', or a train or evaluation file of XARES-LLM."
     )
 
 
-def _own_suite(data: dict[str, Any], path: Path) -> LoadedSuite:
+def _own_suite(data: dict[str, Any], path: Path, above: tuple[Path, ...]) -> _Read:
     if "official" in data:
         raise CatalogError(f"{path} says 'official', which only the catalog can. Remove the line.")
     entries = data.get("tasks") or {}
@@ -106,11 +137,11 @@ def _own_suite(data: dict[str, Any], path: Path) -> LoadedSuite:
         raise CatalogError(
             f"{path}: 'tasks' is a {type(entries).__name__}; expected 'name: weight'."
         )
-    own: dict[str, Task] = {}
+    mine: dict[str, Task] = {}
     weights: dict[str, Any] = {}
     for name, entry in entries.items():
         if isinstance(entry, dict):
-            own[name] = _own_task(name, entry, path, f"{path}: task {name}")
+            mine[name] = _own_task(name, entry, path, f"{path}: task {name}")
             weights[name] = entry.get("weight", 1)
         else:
             weights[name] = entry
@@ -120,7 +151,50 @@ def _own_suite(data: dict[str, Any], path: Path) -> LoadedSuite:
         raise CatalogError(
             f"{path}: the name '{suite.name}' belongs to the catalog. Give the suite another name."
         )
-    return _loaded(resolve_weights(suite, own), own)
+    own: dict[str, Task] = {}
+    included: dict[str, Any] = {}
+    ignored: list[str] = []
+    for name in suite.include:
+        read = _included(name, path, above)
+        for task in read.own.values():
+            if own.setdefault(task.name, task) != task or task.name in mine:
+                raise CatalogError(
+                    f"{path}: the task '{task.name}' is defined twice, the second time by "
+                    f"{path if task.name in mine else name}. Rename one, or include one file."
+                )
+        included |= read.suite.tasks
+        if stated := _without_effect(read):
+            ignored.append(f"include {name}: its {', '.join(stated)}; this file's own count")
+    merged = suite.model_copy(update={"tasks": {**included, **suite.tasks}, "include": []})
+    own |= mine
+    return _Read(resolve_weights(merged, own), own, ignored=tuple(ignored))
+
+
+def _included(name: str, path: Path, above: tuple[Path, ...]) -> _Read:
+    """A suite, a task, or a file by its path from the folder of the file that includes it."""
+    if not name.endswith((".yaml", ".yml")) and os.sep not in name:
+        return _Read(get_suite(name), {})
+    file = path.parent / name
+    if file.resolve() in above:
+        raise CatalogError(f"{path} includes {name}, which includes it in turn. Leave one out.")
+    return _read(read_yaml(file), file, above)
+
+
+def _without_effect(read: _Read) -> list[str]:
+    """What an included file says of a run of its own."""
+    suite = read.suite
+    if not read.own:
+        return []  # of the catalog, whose tasks alone are meant
+    said = {
+        "recipe": suite.recipe != OFFICIAL_RECIPE,
+        "steps": suite.steps is not None and suite.name not in read.own,
+        "held_out": suite.held_out is not None,
+        "training": suite.training is not None and read.asks is None,
+        "seed": read.asks is not None and read.asks.seed is not None,
+        "workers": read.asks is not None and read.asks.workers is not None,
+        "settings of the recipe": read.asks is not None and bool(read.asks.settings),
+    }
+    return [name for name, stated in said.items() if stated]
 
 
 def _own_task(name: str, entry: dict[str, Any], path: Path, source: str) -> Task:
@@ -148,7 +222,7 @@ def task_defaults(facts: dict[str, Any]) -> dict[str, str]:
     return {"track": "a" if metric in ("accuracy", "map") else "b", "domain": "general"}
 
 
-def _from_xares(file: XaresFile, path: Path) -> LoadedSuite:
+def _from_xares(file: XaresFile, path: Path, chosen: dict[str, str]) -> _Read:
     taken = {*list_tasks(), *list_suites()}
     own: dict[str, Task] = {}
     weights: dict[str, Any] = {}
@@ -162,23 +236,14 @@ def _from_xares(file: XaresFile, path: Path) -> LoadedSuite:
             facts["folder"] = str(Path.cwd())
         own[name] = validate(Task, facts, f"{path}: {key}")
         weights[name] = file.weights[key]
-    about = {"name": _file_name(path), "steps": file.steps, "training": file.training}
+    about = {"name": _file_name(path), "steps": file.steps, "training": file.training, **chosen}
     suite = validate(Suite, {**about, "tasks": weights}, str(path))
-    loaded = _loaded(resolve_weights(suite, own), own)
-    return LoadedSuite(
-        suite=loaded.suite,
-        tasks=loaded.tasks,
-        base=loaded.base,
-        recipe=apply_settings(loaded.base, file.settings, source=str(path)),
-        seed=file.seed,
-        workers=file.workers,
-        ignored=file.ignored,
-    )
+    return _Read(resolve_weights(suite, own), own, asks=file, ignored=file.ignored)
 
 
-def _loaded(suite: Suite, own: dict[str, Task]) -> LoadedSuite:
-    base = base_recipe(suite)
-    tasks = tuple(own.get(name) or get_task(name) for name in suite.tasks)
+def _loaded(read: _Read, source: str, recipe: str | None) -> LoadedSuite:
+    suite, asks = read.suite, read.asks
+    tasks = tuple(read.own.get(name) or get_task(name) for name in suite.tasks)
     if suite.held_out is not None:
         for task in tasks:
             if not task.train_shards or task.metric is None:
@@ -188,7 +253,23 @@ def _loaded(suite: Suite, own: dict[str, Task]) -> LoadedSuite:
                     f"{lacking}. Give it both, or leave it out."
                 )
         tasks = tuple(task.only("train") for task in tasks)
-    return LoadedSuite(suite=suite, tasks=tasks, base=base, recipe=base)
+    settings, ignored = asks.settings if asks else (), read.ignored
+    if recipe is not None and any(_is_decoder(setting) for setting in settings):
+        settings = tuple(setting for setting in settings if not _is_decoder(setting))
+        ignored = (*ignored, "decoder_model_name: --recipe chooses the decoder")
+    return LoadedSuite(
+        suite=suite,
+        tasks=tasks,
+        base=base_recipe(suite),
+        recipe=apply_settings(base_recipe(suite, recipe), settings, source=source),
+        seed=asks.seed if asks else None,
+        workers=asks.workers if asks else None,
+        ignored=ignored,
+    )
+
+
+def _is_decoder(setting: str) -> bool:
+    return setting.partition("=")[0] == "decoder"
 
 
 def _file_name(path: Path) -> str:

@@ -92,9 +92,9 @@ def suite_of_task(task: Task, *, official: bool = False) -> Suite:
     )
 
 
-def base_recipe(suite: Suite) -> Recipe:
-    """The recipe that a suite names, with the suite's own steps."""
-    recipe = get_recipe(suite.recipe)
+def base_recipe(suite: Suite, name: str | None = None) -> Recipe:
+    """The recipe that a suite names, or another one in its place, with the suite's own steps."""
+    recipe = get_recipe(suite.recipe if name is None else name)
     return recipe if suite.steps is None else apply_settings(recipe, [f"train.steps={suite.steps}"])
 
 

@@ -6,17 +6,24 @@ cause: the last change.
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from auricle.challenge.report_skeleton import skeleton_pdf
 from auricle.challenge.submission import FILE_NAME
 from auricle.errors import UserError
-from auricle.files import write_bytes, write_text
+from auricle.files import atomic_writer, user_path, write_bytes, write_text
 
 TEMPLATE = Path(__file__).resolve().parent / "template"
 _WRAPPER = Path(__file__).resolve().parents[1] / "encoder" / "wrappers" / "hf.py"
 _HUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?\Z")
+_HUB_PAGE = "https://huggingface.co/"
+_MODEL = "model"
+"""The folder of a submission that a local model comes to lie in."""
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
 _CLASS = re.compile(r"^class ([A-Za-z0-9]*Encoder)\b", re.MULTILINE)
 _IMPORT = re.compile(r"^(?:from|import) (\w+)\b", re.MULTILINE)
 
@@ -26,7 +33,8 @@ def create_submission(folder: Path, *, source: str | None = None) -> list[Path]:
 
     Args:
         folder: It must be empty or not exist.
-        source: ``hf:owner/model`` fills the encoder in; the template's log-mel encoder when None.
+        source: ``hf:owner/model``, or a folder that ``save_pretrained`` wrote, whose files are
+            copied, fills the encoder in; the template's log-mel encoder when None.
 
     Returns:
         The files that were written.
@@ -40,8 +48,10 @@ def create_submission(folder: Path, *, source: str | None = None) -> list[Path]:
             f"a submission: auricle new {folder} --adopt"
         )
     files = {path.name: path.read_text(encoding="utf-8") for path in _template_files()}
+    model = _model_folder(source) if source is not None else None
+    copied = _files_of(model) if model is not None else {}
     if source is not None:
-        _fill_in(files, source)
+        _fill_in(files, source, inside=[name for name in copied if name.endswith(_WEIGHTS)])
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -52,20 +62,54 @@ def create_submission(folder: Path, *, source: str | None = None) -> list[Path]:
     for name, text in sorted(files.items()):
         write_text(folder / name, text)
         written.append(folder / name)
+    for name, path in copied.items():
+        with path.open("rb") as stream, atomic_writer(folder / name) as copy:
+            shutil.copyfileobj(stream, copy)
+        written.append(folder / name)
     write_bytes(folder / "report.pdf", skeleton_pdf(files["report.md"]))
     return [*written, folder / "report.pdf"]
+
+
+def _model_folder(source: str) -> Path | None:
+    """A model's folder on this machine; None where the source is a name on the hub."""
+    folder = user_path(source.removeprefix("hf:"))
+    if source.removeprefix("hf:") in ("", ".", "..") or not folder.is_dir():
+        return None
+    if not (folder / "config.json").is_file():
+        raise UserError(
+            f"--from is {folder}, a folder without config.json, so it is no model in the Hugging "
+            "Face format. Save it there with save_pretrained."
+        )
+    return folder
+
+
+def _files_of(model: Path) -> dict[str, Path]:
+    """A model's files by their names in the submission; hidden ones are left where they are."""
+    found = {path.relative_to(model): path for path in sorted(model.rglob("*")) if path.is_file()}
+    shown = {n: p for n, p in found.items() if not any(part.startswith(".") for part in n.parts)}
+    if not any(name.name.endswith(_WEIGHTS) for name in shown):
+        raise UserError(
+            f"--from is {model}, which has no weights ({', '.join(_WEIGHTS)}). Save them there "
+            "with save_pretrained."
+        )
+    return {f"{_MODEL}/{name.as_posix()}": path for name, path in shown.items()}
 
 
 def _template_files() -> list[Path]:
     return [path for path in sorted(TEMPLATE.iterdir()) if path.is_file()]
 
 
-def _fill_in(files: dict[str, str], source: str) -> None:
-    model = source.removeprefix("hf:")
-    if not source.startswith("hf:") or not _HUB.match(model):
+def _fill_in(files: dict[str, str], source: str, *, inside: Sequence[str]) -> None:
+    """Fill a model in; ``inside`` are its weights where they come along."""
+    model = _MODEL if inside else source.removeprefix("hf:")
+    if not inside and (not source.startswith("hf:") or not _HUB.match(model)):
         raise UserError(
-            f"--from is '{source}'; a model of the Hugging Face hub is expected, hf:owner/model."
+            f"--from is '{source}'; a model of the Hugging Face hub is expected, hf:owner/model, "
+            "or a folder with config.json."
         )
+    fetched = ("source: none    ", "source: fetched "), ("urls: []", f"urls: [{_HUB_PAGE}{model}]")
+    listed = ", ".join(json.dumps(name) for name in inside)
+    taken_along = ("source: none    ", "source: inside  "), ("files: []", f"files: [{listed}]")
     files["encoder.py"] = _WRAPPER.read_text(encoding="utf-8")
     _add_siblings(files, files["encoder.py"])
     match = _CLASS.search(files["encoder.py"])
@@ -75,8 +119,7 @@ def _fill_in(files: dict[str, str], source: str) -> None:
     for old, new in (
         ("encoder: encoder.py:MyEncoder", f"encoder: encoder.py:{match[1]}"),
         ("arguments: {}                            ", f"arguments: {{model: {model}}}   "),
-        ("source: none    ", "source: fetched "),
-        ("urls: []", f"urls: [https://huggingface.co/{model}]"),
+        *(taken_along if inside else fetched),
         ("training_data: []\nparameters: 0\nhardware: none", _TO_FILL_IN),
     ):
         assert old in declaration, old

@@ -154,7 +154,9 @@ def _challenge() -> None:
 
 def new_command(
     name: str = typer.Argument(metavar="FOLDER", help="A new folder."),
-    source: str | None = typer.Option(None, "--from", help="hf:owner/model fills the encoder in."),
+    source: str | None = typer.Option(
+        None, "--from", help="hf:owner/model, or a model's folder, fills the encoder in."
+    ),
     adopt: bool = typer.Option(
         False, "--adopt", help="The folder is an existing repository: write what it lacks."
     ),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from auricle.cli.run import RECIPE
 from auricle.cli.terminal import make_progress, print_json
 from auricle.errors import UserError
 from auricle.progress import bytes_text
@@ -99,6 +100,7 @@ def check_command(
     evaluations: list[str] = typer.Option(
         [], "--eval", metavar="SUITE", help="A further suite or YAML file, as for 'auricle run'."
     ),
+    recipe: str | None = RECIPE,
     as_json: bool = _JSON,
     quiet: bool = _QUIET,
 ) -> None:
@@ -110,7 +112,7 @@ def check_command(
     from auricle.cli.tables import print_rows
     from auricle.job import RunOptions
 
-    options = RunOptions(evaluations=tuple(evaluations))
+    options = RunOptions(evaluations=tuple(evaluations), recipe=recipe)
     found = check_data(suite, options=options, progress=make_progress(quiet=quiet))
     if as_json:
         print_json({"tasks": {k: {"train": a, "test": b} for k, (a, b) in found.items()}})
@@ -225,4 +227,28 @@ def import_command(
         more = f" and {count - 3} more" if count > 3 else ""
         print(f"audio files that are not in the table ({count}): {shown}{more}")
     print(f"next: auricle run ENCODER --suite {made['file']}")
-    print("offline, with a small decoder: a suite file with 'recipe: mini' (docs/custom-tasks.md)")
+    print(f"without a network: auricle run ENCODER --suite {made['file']} --recipe mini")
+    print(f"with other tasks: auricle data join {made['file']} OTHER.yaml --out joined.yaml")
+
+
+@app.command("join")
+def join_command(
+    files: list[str] = typer.Argument(
+        help="Suites, tasks and YAML files, e.g. of 'auricle data import'."
+    ),
+    out: Path = typer.Option(..., "--out", help="The suite's file to write, e.g. mine.yaml."),
+    recipe: str | None = RECIPE,
+    as_json: bool = _JSON,
+) -> None:
+    """Write a suite whose tasks are those of several suites, tasks or files.
+
+    [bold]auricle data join birds/birds.yaml frogs/frogs.yaml --out both.yaml[/]
+    """
+    from auricle.catalog.join import join_suites
+
+    made = join_suites(files, out=out, recipe=recipe)
+    if as_json:
+        print_json(made)
+        return
+    print(f"{made['file']}: {', '.join(made['tasks'])}")
+    print(f"next: auricle run ENCODER --suite {made['file']}")

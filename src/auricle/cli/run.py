@@ -28,6 +28,9 @@ _SUITE = typer.Option(
 _EVALUATIONS = typer.Option(
     [], "--eval", metavar="SUITE", help="A further suite or YAML file, e.g. hidden tasks."
 )
+RECIPE = typer.Option(
+    None, "--recipe", help="mini (needs no network) or official; default: the suite's own."
+)
 _OUT = typer.Option(Path("runs"), "--out", help="Folder of all runs.")
 _SEED = typer.Option(None, "--seed", help="Seed of the draws and the initial weights; default: 42.")
 _SETTINGS = typer.Option(
@@ -98,6 +101,7 @@ def run_command(
     encoder: str = _ENCODER,
     suite: str = _SUITE,
     evaluations: list[str] = _EVALUATIONS,
+    recipe: str | None = RECIPE,
     out: Path = _OUT,
     seed: int | None = _SEED,
     settings: list[str] = _SETTINGS,
@@ -122,6 +126,8 @@ def run_command(
     [bold]auricle run logmel --suite smoke[/]
 
     [bold]auricle run my_encoder.py:MyEncoder --suite mini --seed 1[/]
+
+    [bold]auricle run my_encoder.py --suite birds/birds.yaml --recipe mini[/]
     """
     given = dict(locals())
     import time
@@ -155,6 +161,7 @@ def plan_command(
     encoder: str = _ENCODER,
     suite: str = _SUITE,
     evaluations: list[str] = _EVALUATIONS,
+    recipe: str | None = RECIPE,
     out: Path = _OUT,
     seed: int | None = _SEED,
     settings: list[str] = _SETTINGS,
@@ -230,7 +237,7 @@ def _options(
     if not suite:
         raise UserError("--suite is empty; 'auricle suites' lists the names.")
     for name in (suite, *evaluations):
-        open_suite(name)
+        open_suite(name, recipe=same["recipe"])
     from auricle.job import RunOptions, resolve
 
     options = RunOptions(

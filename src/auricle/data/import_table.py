@@ -110,10 +110,13 @@ def read_clips(
     if problems:
         more = len(problems) - _SHOWN
         raise DataError(
-            f"{table}: "
-            + "; ".join(problems[:_SHOWN])
-            + (f"; and {more} more" if more > 0 else "")
-            + ". Correct the table or the folder; nothing was written."
+            "\n".join(
+                [
+                    f"{table} has mistakes; correct the table or the folder, nothing was written:",
+                    *problems[:_SHOWN],
+                    *([f"and {more} more"] if more > 0 else []),
+                ]
+            )
         )
     for side in SIDES:
         if not any(clip.side == side for clip in clips):

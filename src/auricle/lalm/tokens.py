@@ -104,7 +104,8 @@ def load_tokenizer(path_or_name: str | Path) -> Tokens:
         raise CatalogError(
             f"No tokenizer can be loaded from '{path_or_name}' ({_first_line(error)}). Expected a "
             "folder with tokenizer files or a model's name on the hub; check the recipe's decoder, "
-            "or fetch it while a network is at hand."
+            "fetch it while a network is at hand, or take the small decoder that is made here: "
+            "--recipe mini."
         ) from error
     if tokenizer.eos_token_id is None:
         raise CatalogError(

@@ -50,7 +50,7 @@ def resolve_evaluations(job: Job) -> list[Evaluation]:
     found: list[Evaluation] = []
     by = {job.suite.name: "--suite"}
     for name in job.options.evaluations:
-        loaded = open_suite(name)
+        loaded = open_suite(name, recipe=job.options.recipe)
         if loaded.suite.name in by:
             raise UserError(
                 f"--eval {name}: the suite '{loaded.suite.name}' is measured already, by "
@@ -109,7 +109,7 @@ def _apart(job: Job, loaded: LoadedSuite, task: Task) -> Job:
         suite=suite,
         tasks=(task,),
         ignored=(),
-        recipe=with_settings(base, job.options),
+        recipe=with_settings(base_recipe(suite, job.options.recipe), job.options),
         base_recipe=base,
         options=replace(job.options, evaluations=(), on_folder=None),
         sides=("train", "test"),
