@@ -20,6 +20,7 @@ from auricle.runs.report_curves import histogram, loss_curve, ticks_to
 from auricle.runs.report_examples import LONGEST_TEXT, choose, shorten
 from auricle.runs.report_facts import TaskFacts, read_losses, read_run
 from auricle.runs.report_labels import MOST_CLASSES, classes_of, confusion_matrix, confusions
+from auricle.runs.report_making import making_facts
 from auricle.runs.report_media import (
     BYTES_PER_S,
     LONGEST_EXCERPT_S,
@@ -335,3 +336,14 @@ def test_no_mark_of_direction_reaches_a_page(mark: str) -> None:
     assert visible(f"dog{mark}tac") == "dog\ufffdtac"
     assert mark not in breakable(f"a/{mark}b")
     assert visible("\u05db\u05dc\u05d1") == "\u05db\u05dc\u05d1"  # a Hebrew word stays
+
+
+def test_an_encoder_that_names_thousands_of_packages_makes_no_endless_page(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", tasks=("words",), clips=40)
+    manifest = folder.read_manifest()
+    packages = {f"package{number}": "1" for number in range(20_000)}
+    encoder = manifest.encoder.with_fields(packages=packages)
+    manifest.with_fields(encoder=encoder).write(folder.manifest)
+    rows = [row for row in making_facts(read_run(folder))[0].rows if row[0].startswith("package")]
+    assert len(rows) == 201
+    assert rows[-1] == ("packages", "and 19800 more in manifest.json")

@@ -21,6 +21,7 @@ from auricle.records.manifest import (
 from auricle.runs.report_facts import RunFacts, file_names, number, without_folders
 
 _SHOWN_FILES = 30
+_SHOWN_PACKAGES = 200
 _STAGES = ("make", "fetch", "encode", "train", "answer", "score")
 
 
@@ -96,8 +97,11 @@ def _encoder_rows(encoder: EncoderFacts, batches: Batches) -> Iterator[tuple[str
         yield "file", f"{name} · {str(digest)[:12]}"
     if len(files) > _SHOWN_FILES:
         yield "files", f"and {len(files) - _SHOWN_FILES} more in manifest.json"
-    for name, version in (encoder.packages or {}).items():
+    packages = encoder.packages or {}
+    for name, version in list(packages.items())[:_SHOWN_PACKAGES]:
         yield "package", f"{name} {version}"
+    if len(packages) > _SHOWN_PACKAGES:
+        yield "packages", f"and {len(packages) - _SHOWN_PACKAGES} more in manifest.json"
 
 
 def _given(text: str) -> str:
