@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +31,8 @@ from auricle.challenge.processes import (
     run_bounded,
 )
 from auricle.challenge.receipt import make_receipt
-from auricle.challenge.stages import in_tries
+from auricle.challenge.stages import Settings, Trial, in_tries
+from auricle.challenge.submission import Submission
 from auricle.challenge.verdicts import Problem, Stage, UncertainError, Verdict, judged
 from auricle.encoder.failures import death
 from auricle.errors import RunBusyError, UserError
@@ -351,3 +353,26 @@ def test_the_machines_pip_configuration_is_passed_on_without_its_secrets(
     assert set(_pip_variables()) == {"PIP_INDEX_URL", "PIP_CONFIG_FILE"}
     plan = plan_command(Policy(network=True), Bubblewrap("bwrap", "0.8", as_root=False))
     assert "/etc/pip.conf" not in plan.before
+
+
+def contract_problems(tmp_path: Path, *checks: dict[str, object]) -> list[Problem]:
+    """What a judge makes of required checks of `auricle check --json`."""
+    trial = Trial(
+        submission=Submission.model_construct(),
+        folder=tmp_path,
+        workplace=Workplace(tmp_path),
+        locks=lambda policy: nullcontext(Lock((), {}, tmp_path, None)),
+        settings=Settings(),
+    )
+    answer = {"passed": False, "checks": [{"message": "so", "required": True, **c} for c in checks]}
+    return trial._contract_problems(answer, out_of_memory=False)
+
+
+def test_a_judge_tells_a_broken_rule_once_and_blames_no_time_for_it(tmp_path: Path) -> None:
+    broken = contract_problems(
+        tmp_path,
+        {"name": "mask_shape", "passed": False, "verdict": "FAILED"},
+        {"name": "one_clip", "passed": None, "verdict": "answered"},
+        {"name": "mask_values", "passed": None, "verdict": "not reached"},
+    )
+    assert broken == [Problem(Verdict.CONTRACT_BROKEN, "mask_shape: so")]

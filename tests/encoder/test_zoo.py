@@ -50,7 +50,7 @@ GOOD: dict[str, set[str]] = {
 # The required checks that fail, and a piece of what they say.
 BAD: dict[str, tuple[set[str], str]] = {
     "bad_additive_mask": ({"mask_values", "mask_meaning"}, r"value -inf .*mask > 0.5"),
-    "bad_audio_mask": ({"mask_shape"}, r"has the length of the audio[\s\S]*lengths = audio_mask"),
+    "bad_audio_mask": ({"mask_shape"}, r"has the length of the audio[\s\S]*lengths = mask\.sum"),
     "bad_batch_crash": (
         {"several_clips", "padding", "training_batch"},
         r"one window at a time, please",
@@ -68,8 +68,8 @@ BAD: dict[str, tuple[set[str], str]] = {
     "bad_first_only": ({"dimensions"}, r"3 rows are expected"),
     "bad_half_overflow": ({"finite"}, r"inf in frame .* a full-scale square wave .*half precision"),
     "bad_hang": ({"silence"}, r"did not finish within"),
-    "bad_hang_always": ({"one_clip"}, r"did not finish within"),
-    "bad_hang_at_import": ({"load"}, r"did not finish starting"),
+    "bad_hang_always": (set(), r"Not finished within 12 s, loading included"),
+    "bad_hang_at_import": (set(), r"did not finish starting"),
     "bad_hard_exit": ({"silence"}, r"exit code 3"),
     "bad_import": ({"load"}, r"Install that package"),
     "bad_integers": ({"dtype"}, r"features of dtype torch.int64"),
@@ -109,6 +109,7 @@ RATES = {"good_always_30_s": 75, "good_half_deaf": 12.5, "good_resampler": 3.2} 
 }
 """Frames a second; of 32 frames for every window, none is gained by a longer one: those of 10 s
 count. All others have 25."""
+NOTED = {"good_always_30_s", "good_one_argument", "good_resampler"}
 _HALF = "nothing answers to 4.9-10 s of 10 s; is the hop 640 or 1280?"
 # How frames answer, what is said of parts that are not heard, a piece of the note.
 HEARING = {
@@ -131,7 +132,7 @@ HEARING = {
 def check(name: str, time_limit_s: float) -> CheckReport:
     started = time.monotonic()
     report = check_encoder(parse_encoder(str(ZOO / f"{name}.py")), time_limit_s=time_limit_s)
-    assert time.monotonic() - started < time_limit_s + 0.5
+    assert time.monotonic() - started < 2 * time_limit_s + 0.5
     # deaf to everything is a failed check; deaf in part or not reached is none
     deaf = [c.name for c in report.checks if c.name == "hearing" and c.required]
     assert [c.name for c in report.checks if c.required] == [*REQUIRED, *deaf]
@@ -164,7 +165,8 @@ def test_a_good_encoder_passes(name: str) -> None:
     assert sorted(one["length_s"] for one in lengths) == [2, 10, 30, 120]
     assert report.remark == report.properties["hearing"]["remark"] == remark
     assert hearing.passed is not bool(remark)
-    assert note in hearing.message
+    assert note in f"{hearing.message} {report.notes}"
+    assert bool(report.notes) is (name in NOTED)
 
 
 @pytest.mark.slow
@@ -174,5 +176,6 @@ def test_a_broken_encoder_fails_under_the_right_name(name: str) -> None:
     report = check(name, 12 if "hang" in name else 60)
     assert failed(report) == names
     assert not report.passed
-    problems = "\n".join(c.message for c in report.checks if c.name in names)
+    told = names or {c.name for c in report.checks if c.verdict == "not measured"}
+    problems = "\n".join(c.message for c in report.checks if c.name in told)
     assert re.search(says, problems), problems

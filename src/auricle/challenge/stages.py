@@ -202,8 +202,12 @@ class Trial:
         if "parameters" in self.submission.model_fields_set:  # not where only the rest was salvaged
             assert self.environment is not None
             problems = check_parameters(self.submission, self.environment.num_parameters)
-        for check in answer["checks"]:
-            if not check.get("required", True) or check.get("passed") is True:
+        required = [check for check in answer["checks"] if check.get("required", True)]
+        has_failed = any(check.get("passed") is False for check in required)
+        for check in required:
+            # What a failed check has kept from a verdict is told there.
+            is_told = has_failed and check.get("verdict") in ("answered", "not reached")
+            if check.get("passed") is True or is_told:
                 continue
             name, message = shown(str(check.get("name")), 60), str(check.get("message"))
             quoted = str(check.get("quoted") or "")

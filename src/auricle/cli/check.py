@@ -27,7 +27,11 @@ def check_command(
     ),
     device: str = typer.Option("auto", "--device", help="auto, cpu, cuda, cuda:1."),
     time_limit: float = typer.Option(
-        90.0, "--time-limit", metavar="SECONDS", min=5.0, help="For everything together."
+        90.0,
+        "--time-limit",
+        metavar="SECONDS",
+        min=5.0,
+        help="For loading it and its first answer, and as much again for the rest.",
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
     quiet: bool = typer.Option(False, "--quiet", help="Show no progress."),

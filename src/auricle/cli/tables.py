@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from auricle.cli.terminal import PlainConsole
 from auricle.errors import printable
 
 if TYPE_CHECKING:
-    from auricle.encoder.checks import CheckReport
+    from auricle.encoder.checks import Check, CheckReport
     from auricle.records.comparison import Comparison, Outcome, Pair
     from auricle.records.scores import Estimate, Scored, TaskScore
 
@@ -123,39 +124,109 @@ def _is_number(cell: str) -> bool:
     return True
 
 
+_VERDICT_STYLES = {"good": "green", "FAILED": "bold red"}
+_NAMED = 4
+_QUOTED_LINES = 12
+_CAUSE = 200
+_OF_LIBRARIES = ("site-packages", "dist-packages", f"{os.sep}lib{os.sep}python", "<frozen ")
+
+
 def print_check(report: CheckReport) -> None:
-    """One line per check, then what was measured; a failed check's way to mend it in full."""
+    """What failed and how to mend it, what is good, and in a line each what was not reached."""
     console = _console()
     table = Table(title=report.encoder, title_justify="left", header_style="bold")
     table.add_column("check")
     table.add_column("", justify="left")
     table.add_column("seen, expected, what to do", overflow="fold")
-    marks = {True: "good", False: "FAILED", None: "not reached"}
-    styles = {True: "green", False: "bold red", None: "yellow"}
-    for check in report.checks:
-        mark = marks[check.passed] if check.required or check.passed else "note"
-        style = styles[check.passed] if check.required or check.passed else "yellow"
-        table.add_row(check.name, Text(mark, style=style), check.message)
-        if check.quoted:
-            table.add_row("", "", Text(printable(check.quoted), style="dim"))
+    for group in _by_cause(report.checks):
+        first, names = group[0], [check.name for check in group]
+        shown = "\n".join(names) if len(names) <= _NAMED else f"{len(names)} checks"
+        style = _VERDICT_STYLES.get(first.verdict, "yellow")
+        table.add_row(shown, Text(first.verdict, style=style), Text(printable(first.message)))
+        if first.quoted:
+            quoted = _own_lines(printable(first.quoted), first.message)
+            table.add_row("", "", Text(quoted, style="dim"))
     console.print(table)
     facts = [
         ("frames a second", report.frame_rate_hz, "{:g}"),
         ("output_dim", report.output_dim, "{}"),
-        ("times real time", report.realtime_factor, "{:.0f}"),
+        ("times real time", report.realtime_factor, "{:.3g}"),
         ("peak memory (bytes)", report.peak_memory_bytes, "{:,}"),
     ]
-    shown = [f"{name}: {form.format(value)}" for name, value, form in facts if value is not None]
-    console.print("   ".join(shown))
+    shown_facts = [
+        f"{name}: {form.format(value)}" for name, value, form in facts if value is not None
+    ]
+    console.print("   ".join(shown_facts))
     for note in report.notes:
         console.print(Text(f"Note: {printable(note)}", style="yellow"))
-    if report.passed and report.remark:
-        verdict, style = f"This encoder keeps the contract, but {report.remark}", "yellow"
-    elif report.passed:
-        verdict, style = "This encoder keeps the contract.", "green"
-    else:
-        verdict, style = "This encoder does not pass.", "bold red"
+    verdict, style = _verdict(report)
     console.print(verdict, style=style)
+
+
+def _by_cause(checks: Sequence[Check]) -> list[list[Check]]:
+    """Checks in their order, those beside each other that tell the same."""
+    groups: dict[tuple[str, ...], list[Check]] = {}
+    for check in checks:
+        if check.passed is None and check.verdict != "note":
+            key: tuple[str, ...] = (check.verdict, check.message)
+        else:
+            key = (check.cause if check.passed is False and check.cause else check.name,)
+        groups.setdefault(key, []).append(check)
+    # What has no verdict explains itself by what has one.
+    return sorted(groups.values(), key=lambda group: group[0].passed is None)
+
+
+def _verdict(report: CheckReport) -> tuple[str, str]:
+    """The last line, and its style."""
+    if report.passed and report.remark:
+        return f"This encoder keeps the contract, but {report.remark}", "yellow"
+    if report.passed:
+        return "This encoder keeps the contract.", "green"
+    required = [check for check in report.checks if check.required]
+    missed = sum(check.passed is None for check in required)
+    if all(check.passed is not False for check in required):
+        said = "Nothing is broken as far as it was checked"
+        return (
+            f"{said}, but {missed} required checks were not: --time-limit gives more time.",
+            "yellow",
+        )
+    return "This encoder does not pass.", "bold red"
+
+
+def _own_lines(quoted: str, message: str) -> str:
+    """A traceback's lines in the user's own files, and its cause unless the message has it.
+
+    Args:
+        quoted: The traceback, or the last lines that a process printed.
+        message: What stands above it.
+    """
+    lines = quoted.rstrip().splitlines()
+    if not any(line.startswith("Traceback ") for line in lines):
+        return quoted.rstrip()
+    last = len(lines)
+    while last > 1 and not lines[last - 1].startswith("  File "):
+        last -= 1
+    # Behind the last frame: its source line, then the exception, of one line or many.
+    behind = [line for line in lines[last:] if line.startswith("    ")]
+    told = [line for line in lines[last:] if line.strip() and not line.startswith("    ")]
+    body = [*lines[:last], *behind]
+    body = _own_frames(body) or body[-_QUOTED_LINES:]
+    if told and told[-1].strip()[-_CAUSE:] not in message:
+        body.append(told[-1])
+    return "\n".join(body)
+
+
+def _own_frames(lines: list[str]) -> list[str]:
+    found: list[str] = []
+    is_own = False
+    for line in lines:
+        if line.startswith("  File "):
+            is_own = not any(part in line for part in _OF_LIBRARIES)
+        elif not line.startswith("    "):
+            is_own = False
+        if is_own:
+            found.append(line)
+    return found[-_QUOTED_LINES:]
 
 
 def print_comparison(found: Comparison) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from auricle.encoder.contract import MASK_SNIPPET
+from auricle.encoder.contract import mask_snippet
 from auricle.encoder.examination import Examination
 from auricle.encoder.host import probe_audio
 from auricle.encoder.properties import TOLERANCE, difference_of
@@ -60,8 +60,9 @@ def check_mask_meaning(exam: Examination) -> None:
                 f"The mask keeps {kept} frames of {label} beside longer windows, {beyond} of "
                 f"them in the padding; alone it has {expected} frames, and the same first "
                 f"{expected} are expected. Compute the mask from each window's own length:\n"
-                f"{MASK_SNIPPET}",
+                f"{mask_snippet(exam.process.mask_name)}",
             )
+            return
 
 
 def check_repeatability(exam: Examination) -> None:

@@ -3,7 +3,7 @@
 Every check has a name, a verdict and a sentence. Situations (one clip, silence, ...) fail when the
 encoder does not answer; rules (dimensions, mask values, ...) fail when any answer broke them; so
 one mistake is one failed check. Nothing takes longer than the time limit, whatever the encoder
-does; what was not reached has no verdict.
+does; what was not reached has no verdict, and what was only slow breaks no rule.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from auricle.encoder.rules import RULES
 from auricle.encoder.situations import (
     BATCH_HINT,
     HEAVY,
-    PADDING_HINT,
     SITUATIONS,
+    padding_hint,
     windows_of,
 )
-from auricle.errors import EncoderError
-from auricle.progress import Progress, SilentProgress
+from auricle.errors import EncoderError, EncoderTimeoutError
+from auricle.progress import Progress, SilentProgress, duration_text
 
 CARD_BYTES = 24 * 10**9
 POSITIONS = 8_192  # of the official decoder, SmolLM2-135M
@@ -56,6 +56,10 @@ _BEFORE = {
     "memory_longest_clip": ("longest_clip",),
 }
 """Found while another check is made."""
+AUDIO_H = {"mini": 36, "track-a": 700}
+"""About how many hours a run on a suite has to encode; `auricle plan` counts them."""
+SLOW = 6
+"""Times real time below which an encoder is called slow: `mini` takes longer than a working day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,11 @@ class Check:
     message: str
     required: bool
     quoted: str = ""
+    verdict: str = ""
+    """In words: good, FAILED, slow, note; or why there is none: answered (and broke a rule that
+    another check names), not measured (for want of time) or not reached (another check failed)."""
+    cause: str = ""
+    """The check that tells the same at length; empty for most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,8 @@ class CheckReport:
     output_dim: int | None
     realtime_factor: float | None
     peak_memory_bytes: int | None
+    encode_hours: dict[str, float] | None = None
+    """Hours that encoding takes here, by suite."""
     notes: tuple[str, ...] = ()
     """What breaks no rule and is worth knowing: what was assumed, what costs."""
     remark: str = ""
@@ -106,7 +117,8 @@ def check_encoder(
         spec: From `parse_encoder`.
         device: Where it computes.
         threads: Threads of its number libraries.
-        time_limit_s: For everything together; the encoder is ended when it is over.
+        time_limit_s: For loading the encoder and its first answer, which may be compiled, and as
+            much again for everything else; the encoder is ended when it is over.
         log_path: Where its output goes; a temporary file when None.
         progress: Is told which check is being made.
     """
@@ -134,6 +146,7 @@ class _Checkup:
         self._on_gpu = device.startswith("cuda")
         self._properties: Properties | None = None
         self._realtime_factor: float | None = None
+        self._trained_s: tuple[float, float] | None = None
         self._peak_bytes: int | None = None
         self._sums = NO_SUMS
         self._heard: dict[float, Hearing] = {}
@@ -167,6 +180,7 @@ class _Checkup:
                 stage.advance()
         judge_standing_rules(self._exam)
         self._judge_hearing()
+        self._judge_speed()
 
     def report(self) -> CheckReport:
         checks = tuple(self._verdict(name) for name in (*REQUIRED, *OPTIONAL))
@@ -187,12 +201,22 @@ class _Checkup:
             output_dim=self._exam.process.output_dim or None,
             realtime_factor=self._realtime_factor,
             peak_memory_bytes=self._peak_bytes,
+            encode_hours=self._encode_hours(),
             notes=tuple(self._notes()),
             remark=self._remark(),
         )
 
     def _notes(self) -> list[str]:
-        return [*self._exam.process.notes]
+        process = self._exam.process
+        notes = [*process.notes]
+        if process.output_dim and not process.takes_mask:
+            notes.append(
+                "Its forward takes the audio alone. That is enough here; XARES-LLM always gives "
+                "two arguments, audio and mask: write def forward(self, audio, mask=None) for both."
+            )
+        if on_frames := self._note_on_frames():
+            notes.append(on_frames)
+        return notes
 
     def _verdict(self, name: str) -> Check:
         finding = self._exam.finding(name)
@@ -201,23 +225,41 @@ class _Checkup:
             # Deaf to all is no encoder; deaf in part is legal, and so is what was not reached.
             required = bool(finding.problems)
             if self._remark() and not finding.problems:
-                return Check(name, False, _sentence(self._remark()), required)
+                return Check(name, False, _sentence(self._remark()), required, verdict="note")
         if finding.problems:
-            return Check(name, False, "\n".join(finding.problems), required, finding.quoted)
+            text = "\n".join(finding.problems)
+            if finding.more:
+                batches = "batch" if finding.more == 1 else "batches"
+                gap = "\n" if "\n" in text else " "
+                text += f"{gap}So it is with {finding.more} further {batches}."
+            failed = "slow" if name == "speed" else "note"
+            verdict = "FAILED" if required else failed
+            return Check(name, False, text, required, finding.quoted, verdict, finding.cause)
+        if finding.broke:
+            text = f"Answered; what was returned breaks {' and '.join(finding.broke)}."
+            return Check(name, None, text, required, verdict="answered", cause=finding.broke[0])
         if finding.reached:
-            return Check(name, True, finding.note or RULES.get(name, ""), required)
-        return Check(name, None, finding.why_missed or self._why_missed(name), required)
+            text = finding.note or RULES.get(name, "")
+            return Check(name, True, text, required, verdict="good")
+        text, is_late = self._why_missed(name)
+        seen = "note" if name in MEMORY and finding.why_missed else "not reached"
+        return Check(name, None, text, required, verdict="not measured" if is_late else seen)
 
-    def _why_missed(self, name: str) -> str:
-        """Of a check without a finding of its own: another one stood before it, or the time did."""
-        exam = self._exam
+    def _why_missed(self, name: str) -> tuple[str, bool]:
+        """Why a check has no verdict, and whether that is for want of time alone."""
+        exam, finding = self._exam, self._exam.finding(name)
+        if finding.why_missed:
+            return finding.why_missed, finding.is_late
         before = tuple(RULES) if name in RULES else _BEFORE.get(name, ())
         failed = next((one for one in before if exam.finding(one).problems), None)
         if failed is not None:
-            return f"Not examined, because {failed} failed."
-        missed = next((why for one in before if (why := exam.finding(one).why_missed)), None)
-        late = TOO_LATE if exam.is_late else "Not measured here."
-        return exam.gave_up or missed or late
+            return f"Not examined, because {failed} failed.", False
+        if exam.gave_up:
+            return exam.gave_up, exam.gave_up_late
+        missed = next((found for one in before if (found := exam.finding(one)).why_missed), None)
+        if missed is not None:
+            return missed.why_missed, missed.is_late
+        return (TOO_LATE, True) if exam.is_late else ("Not measured here.", False)
 
     def _check_frozen(self) -> None:
         check_frozen(self._exam, self._sums)
@@ -238,13 +280,14 @@ class _Checkup:
         try:
             self._properties = measure_properties(exam)
         except EncoderError as error:
+            failed = next((one for one in (*SITUATIONS, *RULES) if self._failed(one)), None)
+            why = f"Not examined, because {failed} failed." if failed else f"Not measured: {error}"
             for name in names:
-                exam.misses(name, f"Not measured: {error}")
+                exam.misses(name, why, late=isinstance(error, EncoderTimeoutError) and not failed)
             return
         differences = (self._properties.padding_difference, self._properties.batch_difference)
-        for name, difference, hints in zip(
-            names, differences, (PADDING_HINT, BATCH_HINT), strict=True
-        ):
+        padding = padding_hint(exam.process.mask_name, takes_mask=exam.process.takes_mask)
+        for name, difference, hints in zip(names, differences, (padding, BATCH_HINT), strict=True):
             holds = difference is not None and difference <= TOLERANCE
             seen = (
                 "the number of frames differs"
@@ -272,8 +315,7 @@ class _Checkup:
         before = (*SITUATIONS, *HEAVY, *RULES, "determinism")
         failed = next((name for name in before if self._failed(name)), None)
         if failed is not None or exam.gave_up:
-            why = f"Not examined, because {failed} failed." if failed else exam.gave_up
-            exam.misses("hearing", why)
+            exam.misses("hearing", exam.gave_up or f"Not examined, because {failed} failed.")
             return
         self._listening_ends_s = exam.left_s * left
         for length_s in lengths_s:
@@ -305,24 +347,29 @@ class _Checkup:
         left_out = [f"{one:g} s" for one in LENGTHS_S if one not in self._heard]
         if left_out:
             note += f" Not measured within the time limit: {', '.join(left_out)}."
-        note += self._note_on_frames()
         exam.finding("hearing").note = note
 
     def _note_on_frames(self) -> str:
         """What an encoder costs that gives short windows as many frames as long ones."""
-        longest = self._heard.get(LENGTHS_S[0])
-        short = self._frames_of_short
-        if longest is None or short is None:
-            return ""
-        expected = longest.frames * SHORT_S / longest.length_s
-        if short <= 3 + 5 * expected:
+        frames = {s: self._frames_of(name) for s, name in ((0.1, "shortest_clip"), (1, "one_clip"))}
+        if LENGTHS_S[0] in self._heard:
+            frames[LENGTHS_S[0]] = self._heard[LENGTHS_S[0]].frames
+        short, longest = frames[SHORT_S], max(s for s, count in frames.items() if count or s == 1)
+        count = frames[longest]
+        if short is None or count is None or short <= 3 + 5 * count * SHORT_S / longest:
             return ""
         return (
-            f" The number of frames does not follow the length: {short:,} for {SHORT_S:g} s, "
-            f"{longest.frames:,} for {longest.length_s:g} s. Every clip, however short, takes so "
-            "many positions of the decoder, in training and in answering. Return a mask that "
-            "keeps a window's own frames."
+            f"The number of frames does not follow the length: {short:,} for {SHORT_S:g} s, "
+            f"{count:,} for {longest:g} s. Every clip, however short, takes so many positions of "
+            "the decoder, in training and in answering. Return a mask that keeps a window's own "
+            "frames."
         )
+
+    def _frames_of(self, name: str) -> int | None:
+        """Frames of a situation of one window."""
+        outcome = self._exam.outcomes.get(name)
+        frames = outcome.frames if outcome is not None else None
+        return len(frames[0]) if frames else None
 
     def _remark(self) -> str:
         if self._failed("hearing"):
@@ -344,17 +391,42 @@ class _Checkup:
         outcome = self._exam.try_batch(name, windows)
         if outcome is None:
             return
-        process = self._exam.process
-        seconds = sum(map(len, windows.values())) / SAMPLE_RATE
+        exam, process = self._exam, self._exam.process
         if name == "training_batch":
-            self._realtime_factor = seconds / max(process.usage.wall_s, 1e-6)
-            self._exam.passes("speed", f"{self._realtime_factor:.0f} x real time.")
+            took_s = process.usage.wall_s
+            if took_s > 2 and exam.left_s > 1.5 * took_s:  # the first may have been compiled
+                exam.try_batch(name, windows)
+                took_s = min(took_s, process.usage.wall_s)
+            self._trained_s = sum(map(len, windows.values())) / SAMPLE_RATE, max(took_s, 1e-6)
         elif outcome.raw is not None and outcome.raw.features.shape[1] > POSITIONS:
-            self._exam.finding(name).note += (
+            exam.finding(name).note += (
                 f" More than the {POSITIONS} positions of the official decoder: such a clip cannot "
                 "be answered well. A lower frame rate would do."
             )
         self._memory(f"memory_{name}")
+
+    def _judge_speed(self) -> None:
+        """Times real time; of shorter windows where there was no time for a training batch."""
+        measured = self._trained_s or self._exam.pace
+        if measured is None or self._failed("training_batch"):
+            return
+        audio_s, took_s = measured
+        self._realtime_factor = factor = audio_s / took_s
+        shorter = "" if self._trained_s else f", measured on {audio_s:.3g} s of audio"
+        spent = ", ".join(
+            f"{duration_text(hours * 3600)} for the {AUDIO_H[suite]} h of {suite}"
+            for suite, hours in (self._encode_hours() or {}).items()
+        )
+        text = f"{factor:,.3g} x real time{shorter}: encoding takes about {spent} on this device."
+        if factor < SLOW:
+            self._exam.fails("speed", text)
+        else:
+            self._exam.passes("speed", text)
+
+    def _encode_hours(self) -> dict[str, float] | None:
+        if self._realtime_factor is None:
+            return None
+        return {suite: hours / self._realtime_factor for suite, hours in AUDIO_H.items()}
 
     def _memory(self, name: str) -> None:
         usage, baseline = self._exam.process.usage, self._exam.process.baseline_bytes

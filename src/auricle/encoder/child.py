@@ -130,6 +130,7 @@ class Child:
             "output_dim_seen": _short(repr(getattr(self.encoder, "output_dim", None))),
             "baseline_bytes": baseline,
             "arguments_taken": self.arguments_taken,
+            "mask_argument": child_find.mask_argument(self.encoder.forward),
             "notes": [_short(note, 1_000) for note in notes[:20]],
         }
 
@@ -244,7 +245,7 @@ def describe(error: BaseException) -> dict[str, str]:
     if len(text) > _MAX_TEXT:
         text = f"{text[: _MAX_TEXT // 2]}\n[...]\n{text[-_MAX_TEXT // 2 :]}"
     kind = "memory" if memory else "crash"
-    said = _short(f"{type(error).__name__}: {error}")
+    said = _ends(f"{type(error).__name__}: {error}")
     return {"kind": kind, "text": said, "traceback": text}
 
 
@@ -271,6 +272,14 @@ def _sum(tensor: Any) -> str:
         return float(tensor.detach().abs().sum(dtype=torch.float64)).hex()
     except (ValueError, RuntimeError, TypeError):  # lazy, complex, quantised
         return "unknown"
+
+
+def _ends(text: str) -> str:
+    """A long text's first and last line: the last one often names the cause."""
+    lines = [line.strip() for line in _whole(text).splitlines() if line.strip()]
+    if len(text) <= 500 or len(lines) < 2:
+        return _short(text)
+    return f"{lines[0][:240]} [...] {lines[-1][-240:]}"
 
 
 def _short(text: str, limit: int = 500) -> str:

@@ -79,6 +79,17 @@ def check_arguments(factory: Any, name: str, arguments: dict[str, Any]) -> None:
         ) from None
 
 
+def mask_argument(forward: Any) -> str:
+    """What a method calls its second positional argument; empty where it has none with a name."""
+    try:
+        parameters = inspect.signature(forward).parameters.values()
+    except (TypeError, ValueError):
+        return ""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = [parameter.name for parameter in parameters if parameter.kind in kinds]
+    return names[1] if len(names) > 1 and len(names[1]) <= 60 else ""
+
+
 def positional_arguments(forward: Any) -> int:
     """How many positional arguments a method takes; two where it cannot be told."""
     try:

@@ -22,12 +22,20 @@ from auricle.errors import EncoderContractError
 SAMPLE_RATE = 16_000
 MAX_OUTPUT_DIM = 65_536
 FEATURE_DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
-MASK_SNIPPET = """\
-    lengths = audio_mask.sum(1)                         # samples that count, per window
-    frames = (lengths + HOP - 1) // HOP                 # HOP: samples per frame of your encoder
-    mask = torch.arange(features.shape[1], device=features.device)[None] < frames[:, None]
-    return features, mask"""
 _RETURN = "Return (features, mask) or (features, None), features being a float tensor [B, T', D]."
+
+
+def mask_snippet(mask_name: str) -> str:
+    """Lines that turn the mask that an encoder is given into the one that it owes.
+
+    Args:
+        mask_name: What its forward calls the mask.
+    """
+    return f"""\
+    lengths = {mask_name}.sum(1)  # samples that count, per window
+    frames = (lengths + HOP - 1) // HOP  # HOP: samples per frame of your encoder
+    kept = torch.arange(features.shape[1], device=features.device)[None] < frames[:, None]
+    return features, kept"""
 
 
 class RawBatch(NamedTuple):
@@ -83,10 +91,11 @@ def check_output_dim(value: object, seen: object) -> int:
 
 
 class WindowNames(NamedTuple):
-    """The windows of the batch that is judged."""
+    """The windows of the batch that is judged, and what the encoder's forward calls their mask."""
 
     labels: Sequence[str]
     lengths: Sequence[int]
+    mask_name: str = "mask"
 
     def all(self) -> str:
         """All of them, for a sentence."""
@@ -204,10 +213,11 @@ def check_mask_shape(
     if len(shape) == 2 and shape[1] == longest:
         hint = (
             "It has the length of the audio: the mask that was given is in samples, the one to "
-            f"return is in frames. For example:\n{MASK_SNIPPET}"
+            f"return is in frames. For example:\n{mask_snippet(windows.mask_name)}"
         )
     elif len(shape) == 1:
-        hint = f"Were these lengths? Turn them into a mask:\n{MASK_SNIPPET}"
+        snippet = mask_snippet(windows.mask_name)
+        hint = f"Were these lengths? Turn them into a mask:\n{snippet}"
     raise EncoderContractError(
         f"The encoder returned a mask of shape {list(shape)} beside features of shape "
         f"{list(features)} for {windows.all()}; {list(features[:2])} is expected. {hint}"

@@ -112,6 +112,7 @@ class EncoderProcess:
         self.class_name = ""
         self.notes: list[str] = []
         self.takes_mask = True
+        self.mask_name = "mask"
         self._log_path = log_path
         self._isolation = isolation
         self._child: ChildProcess | None = None
@@ -178,6 +179,7 @@ class EncoderProcess:
             is_ours = self.spec.kind in ("builtin", "hf")
             self.notes = [clean(note) for note in answer.notes] if is_ours else []
             self.takes_mask = answer.arguments_taken != 1
+            self.mask_name = answer.mask_argument or "mask"
             seen = clean(answer.output_dim_seen, 300)
             self.output_dim = check_output_dim(answer.output_dim, seen)
         except BaseException:
@@ -219,7 +221,7 @@ class EncoderProcess:
         Raises:
             EncoderError: The child is gone.
         """
-        windows = WindowNames(labels, [len(samples) for samples in audio])
+        windows = WindowNames(labels, [len(samples) for samples in audio], self.mask_name)
         if not windows.lengths or min(windows.lengths) < 1 or len(labels) != len(audio):
             raise ValueError("a batch needs windows of at least one sample, and a label for each")
         if len(self._in_flight) >= BANKS:

@@ -165,6 +165,8 @@ class Loaded(_Answer):
     """Memory of the process before it."""
     arguments_taken: Annotated[int, Field(ge=0, le=1_000)]
     """Positional arguments of its ``forward``: audio alone, or with a mask."""
+    mask_argument: Annotated[str, StringConstraints(max_length=60, pattern=r"^\w*$")] = ""
+    """What its ``forward`` calls the second of them; empty where that cannot be told."""
     notes: Annotated[list[Words], Field(max_length=20)]
     """What a wrapper of ours assumed or left out of a model's files."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from auricle.encoder.contract import MASK_SNIPPET, SAMPLE_RATE
+from auricle.encoder.contract import SAMPLE_RATE, mask_snippet
 from auricle.encoder.host import probe_audio
 
 Windows = dict[str, NDArray[np.float32]]
@@ -32,15 +32,27 @@ NOT_REPEATABLE = (
     "The same window gives other features each time; a frozen encoder gives the same. Look for a "
     "random generator of its own, the clock, uninitialised memory, or something kept between calls."
 )
-PADDING_HINT = (
-    "Windows of equal length will share batches, which is right but slower. To mend it, keep "
-    "padding out of your layers with the mask that is given, and return one in frames:\n"
-    f"{MASK_SNIPPET}"
-)
 BATCH_HINT = (
     "Each window will be a batch of its own, which is right but slower. Look for statistics over "
     "the batch: a mean or maximum without dim, batch normalisation in training mode."
 )
+
+
+def padding_hint(mask_name: str, *, takes_mask: bool) -> str:
+    """What can be done about an encoder whose features follow padding.
+
+    Args:
+        mask_name: What its forward calls the mask.
+        takes_mask: Whether it takes one at all.
+    """
+    given = f"the mask that is given, {mask_name}"
+    if not takes_mask:
+        given = f"a mask as second argument: def forward(self, audio, {mask_name}=None)"
+    return (
+        "Windows of equal length will share batches, which is right but slower. To mend it, keep "
+        f"padding out of your layers with {given}; and return one in frames:\n"
+        f"{mask_snippet(mask_name)}"
+    )
 
 
 def windows_of(name: str) -> Windows:
