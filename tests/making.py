@@ -88,3 +88,24 @@ def pitch_suite(folder: Path, **sides: Iterable[tuple[str, bytes, str]]) -> Path
         write_tar(folder / f"{side}.tar", members)
     shards = {f"{side}_shards": [f"{side}.tar"] for side in sides}
     return write_suite(folder, "pitch", {"pitch": {**PITCH, "weight": 1.0, **shards}})
+
+
+def filled_in(folder: Path, team: str = "Night Owls") -> Path:
+    """A new submission whose template was written over: ready to be handed in."""
+    from auricle.challenge.new import create_submission
+    from auricle.challenge.report_skeleton import skeleton_pdf
+
+    create_submission(folder)
+    declaration = folder / "submission.yaml"
+    text = declaration.read_text(encoding="utf-8")
+    for old, new in (
+        ("team: My Team", f"team: {team}"),
+        ("[First Person, Second Person]", "[Ada Example, Bo Example]"),
+        ("team@example.org", "owls@example.org"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    declaration.write_text(text, encoding="utf-8")
+    words = "The encoder is a spectrum in mel bands, and no part of it was trained. " * 8
+    (folder / "report.pdf").write_bytes(skeleton_pdf(f"# Night Owls\n\n{words}"))
+    return folder

@@ -15,11 +15,11 @@ import pytest
 
 from auricle.challenge.bundle import list_folder, write_archive
 from auricle.challenge.judge import JudgeOptions, judge
-from auricle.challenge.new import create_submission
 from auricle.challenge.stages import Settings
 from auricle.challenge.verdicts import Verdict
 from auricle.challenge.verify import VerifyOptions
 from auricle.errors import UserError
+from making import filled_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("bubblewrap", "data_here")]
 
@@ -57,7 +57,7 @@ def test_suites_that_are_not_there_are_refused_before_anything_is_examined(tmp_p
 def test_an_encoder_that_stops_in_the_judged_run_is_told_from_a_good_one(tmp_path: Path) -> None:
     """It keeps the contract while it is checked, and sleeps once it hears real clips."""
     team = tmp_path / "team"
-    create_submission(team)
+    filled_in(team)
     code = (team / "encoder.py").read_text()
     sleeping = (
         "        import time\n"
@@ -116,7 +116,7 @@ assert judge(folder / "team.zip", options=options(folder)).accepted
 
 
 def test_a_judged_run_that_was_interrupted_continues(tmp_path: Path) -> None:
-    create_submission(tmp_path / "team")
+    filled_in(tmp_path / "team")
     archive = zipped(tmp_path / "team")
     words = [sys.executable, "-c", JUDGE, str(Path(__file__).parent), str(tmp_path)]
     first = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)

@@ -17,12 +17,25 @@ from auricle.challenge.submission import SubmissionError, read_submission
 from auricle.cli.app import execute
 from auricle.errors import UserError
 from hf_models import save_family
+from making import filled_in
 
 
-def test_the_template_is_valid_as_it_is(tmp_path: Path) -> None:
+def test_the_template_lacks_only_what_is_to_be_filled_in(tmp_path: Path) -> None:
     folder = tmp_path / "team"
     written = create_submission(folder)
     assert {path.name for path in written} == {path.name for path in folder.iterdir()}
+    submission = read_submission(folder)
+    said = [problem.message for problem in check_rules(submission, folder)]
+    assert [text.split(":")[0].split(", ")[1] for text in said] == [
+        *("team", "members", "contact", "training_data")
+    ]
+    assert all("template" in text for text in said)
+    (problem,) = check_report(folder / submission.report)
+    assert "template's skeleton" in problem.message
+
+
+def test_a_template_that_was_filled_in_is_valid(tmp_path: Path) -> None:
+    folder = filled_in(tmp_path / "team")
     submission = read_submission(folder)
     assert check_rules(submission, folder) == []
     assert check_report(folder / submission.report) == []

@@ -11,13 +11,14 @@ from auricle.challenge.pack import STAGES, Packed, pack
 from auricle.challenge.stages import Settings
 from auricle.challenge.verdicts import Verdict
 from auricle.errors import UserError
+from making import filled_in
 
 QUICK = Settings(smoke_settings=("train.steps=2",))
 
 
 @pytest.fixture
 def team(tmp_path: Path) -> Path:
-    create_submission(tmp_path / "team")
+    filled_in(tmp_path / "team")
     return tmp_path / "team"
 
 
@@ -27,7 +28,7 @@ def verdicts(packed: Packed) -> dict[str, Verdict]:
 
 def test_what_can_be_known_without_running_is_told_at_once(team: Path) -> None:
     text = (team / "submission.yaml").read_text()
-    text = text.replace("team: My Team", "team: 7").replace("encoder.py:MyEncoder", "gone.py")
+    text = text.replace("team: Night Owls", "team: 7").replace("encoder.py:MyEncoder", "gone.py")
     (team / "submission.yaml").write_text(text)
     (team / "report.pdf").write_bytes(b"a text")
     (team / "weights.bin").symlink_to("/etc/hosts")
@@ -42,6 +43,43 @@ def test_what_can_be_known_without_running_is_told_at_once(team: Path) -> None:
     assert packed.record()["packed"] is False
 
 
+def test_empty_fields_and_broken_rules_are_told_in_one_try(team: Path) -> None:
+    text = (team / "submission.yaml").read_text()
+    for old, new in (
+        ("team: Night Owls", "team:"),
+        ("contact: owls@example.org", "contact:"),
+        ("hardware: none", "hardware:"),
+        ("parameters: 0", "parameters:"),
+        ("[Ada Example, Bo Example]", "[Ada, Ada]"),
+        ("source: none  ", "source: inside"),
+        ("encoder.py:MyEncoder", "gone.py"),
+        ("arguments: {}", "arguments: {x: /etc/passwd}"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    (team / "submission.yaml").write_text(text)
+    said = {stage.name: stage for stage in pack(team).stages}["declaration"].message
+    for field in ("team", "contact", "hardware", "parameters"):
+        assert f"{field}: is empty; fill it in" in said
+    for rule in (
+        *("members: 'ada' is listed twice", "list them under 'files'", "no file 'gone.py'"),
+        *("training_data: is empty, as is parameters", "names a file outside of the submission"),
+    ):
+        assert rule in said
+
+
+def test_an_unfilled_template_is_refused(tmp_path: Path) -> None:
+    create_submission(tmp_path / "new")
+    (tmp_path / "new" / "encoder.py").unlink()  # so that nothing of it is tried
+    packed = pack(tmp_path / "new")
+    assert packed.archive is None
+    found = {stage.name: stage.message for stage in packed.stages}
+    for field in ("team", "members", "contact"):
+        assert f"{field}: still says what the template says" in found["declaration"]
+    assert "training_data: still is the template's empty list" in found["declaration"]
+    assert "the template's skeleton" in found["report"]
+
+
 def test_a_folder_that_is_not_there_is_the_users_mistake(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is no folder"):
         pack(tmp_path / "gone")
@@ -51,7 +89,7 @@ def test_a_folder_that_is_not_there_is_the_users_mistake(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_an_encoder_is_tried_even_if_its_declaration_is_bad(team: Path, data_here: Path) -> None:
-    text = (team / "submission.yaml").read_text().replace("team: My Team", "team:")
+    text = (team / "submission.yaml").read_text().replace("team: Night Owls", "team:")
     (team / "submission.yaml").write_text(text)
     code = (team / "encoder.py").read_text()
     (team / "encoder.py").write_text(code.replace("self.output_dim = BANDS", "self.output_dim = 7"))

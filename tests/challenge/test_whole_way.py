@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from auricle.challenge.archive import extract_archive
 from auricle.challenge.bundle import list_folder, write_archive
 from auricle.challenge.receipt import is_unchanged
 from commands import auricle
-from making import audio_bytes, tone, write_tar
+from making import audio_bytes, filled_in, tone, write_tar
 
 PLANTED = (
     *("scores.json", "runs/synth-keyword/encoder/scores.json", "features/store/0.bin"),
@@ -57,8 +58,10 @@ def test_from_the_template_to_the_board(tmp_path: Path, shared_home: Path) -> No
 
     said = auricle("new", team, home=shared_home).stdout
     assert f"auricle check {team}" in said
-    declaration = (team / "submission.yaml").read_text()
-    (team / "submission.yaml").write_text(declaration.replace("My Team", "Night Owls"))
+    done = auricle("pack", team, home=shared_home, expect=3)
+    assert "still says what the template says" in done.stdout
+    shutil.rmtree(team)
+    filled_in(team)
     plant(team)
     (team / ".env").write_text("TOKEN=secret")
     assert "keeps the contract" in auricle("check", team, home=shared_home).stdout

@@ -1,7 +1,7 @@
 """`auricle new`: a folder that is a whole submission from the first minute.
 
-The template passes ``check`` and ``pack`` as it is, so everything that goes wrong later has one
-cause: the last change.
+The template's encoder passes ``check`` as it is, so everything that goes wrong later has one cause:
+the last change. ``pack`` refuses what only says what the template says.
 """
 
 from __future__ import annotations

@@ -23,7 +23,6 @@ from auricle.challenge.submission import (
     Submission,
     SubmissionError,
     read_submission,
-    salvage_submission,
 )
 from auricle.challenge.verdicts import Problem, Stage, judged, not_reached
 from auricle.errors import UserError
@@ -121,12 +120,15 @@ def _examine(
         problems = check_rules(submission, folder)
     except SubmissionError as error:
         problems = error.problems
-        submission = salvage_submission(folder)
+        if error.partial is not None:
+            problems = [*problems, *check_rules(error.partial, folder)]
+            submission = error.partial
     yield judged("declaration", problems, "complete")
     name = submission.report if submission else "report.pdf"
     report = folder.joinpath(*PurePosixPath(name).parts)
     yield in_tries("report", lambda: judged("report", check_report(report), "a good PDF"))
-    if submission is None or submission.encoder_file not in listing.files:
+    encoder = getattr(submission, "encoder", "").partition(":")[0]
+    if submission is None or encoder not in listing.files:
         for stage in ("environment", "contract", "memory", "smoke"):
             yield not_reached(stage, f"{FILE_NAME} names no encoder that is there.")
         return

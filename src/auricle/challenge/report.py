@@ -131,6 +131,13 @@ def _judge(facts: dict[str, Any]) -> list[Problem]:
                 f"searched is expected, {MIN_CHARACTERS} or more. Export it as text, not as images."
             )
         )
+    if facts.get("skeleton"):
+        problems.append(
+            _invalid(
+                "The report is the template's skeleton; write what its headings ask for, and save "
+                "it in its place."
+            )
+        )
     if facts["active"]:
         problems.append(
             Problem(

@@ -14,6 +14,8 @@ from typing import Any
 
 MEMORY_BYTES = 2 << 30
 COMPUTE_S = 40
+SKELETON = "This is the skeleton of the report"
+"""Stands in the report that 'auricle new' writes."""
 _MAX_PAGES = 200
 _MAX_OBJECTS = 100_000
 _ACTIVE_KEYS = {
@@ -63,6 +65,7 @@ def describe(path: str) -> dict[str, Any]:
     if reader.is_encrypted:
         return {"encrypted": True}
     facts: dict[str, Any] = {"encrypted": False, "pages": 0, "characters": 0, "sizes": []}
+    facts["skeleton"] = False
     for page in reader.pages:
         facts["pages"] += 1
         if facts["pages"] > _MAX_PAGES:
@@ -71,7 +74,9 @@ def describe(path: str) -> dict[str, Any]:
         facts["sizes"].append(
             [float(page.mediabox.width) * unit, float(page.mediabox.height) * unit]
         )
-        facts["characters"] += sum(not c.isspace() for c in page.extract_text())
+        text = page.extract_text()
+        facts["characters"] += sum(not c.isspace() for c in text)
+        facts["skeleton"] |= SKELETON in " ".join(text.split())
     facts["active"] = sorted(_find_active(reader.trailer))
     return facts
 

@@ -33,19 +33,45 @@ CARD_BYTES = 24 * 10**9
 
 
 def check_rules(submission: Submission, folder: Path) -> list[Problem]:
-    """Hold a valid declaration against the rules and against the files beside it.
+    """Hold a declaration against the rules and against the files beside it.
 
     Args:
-        submission: The declaration.
+        submission: The declaration; fields that were not valid may be missing.
         folder: The submission's files.
 
     Returns:
         Every rule that is broken, with the way to mend it.
     """
-    problems = _check_training_data(submission)
-    problems += check_people(submission)
+    problems = _check_template(submission)
+    if hasattr(submission, "training_data"):
+        problems += _check_training_data(submission)
+    if hasattr(submission, "members") and hasattr(submission, "tracks"):
+        problems += check_people(submission)
     problems += _check_files(submission, folder)
     problems += _check_arguments(submission.arguments)
+    return problems
+
+
+_TEMPLATE = {
+    "team": "My Team",
+    "members": ["First Person", "Second Person"],
+    "contact": "team@example.org",
+}
+"""What 'auricle new' writes for somebody to write over."""
+
+
+def _check_template(submission: Submission) -> list[Problem]:
+    left = [name for name, text in _TEMPLATE.items() if getattr(submission, name, None) == text]
+    problems = [
+        _broken(f"{name}: still says what the template says; write your own.") for name in left
+    ]
+    if left and getattr(submission, "training_data", None) == []:
+        problems.append(
+            _broken(
+                "training_data: still is the template's empty list; list every data set, or leave "
+                "it empty only for an encoder without trained parameters."
+            )
+        )
     return problems
 
 
@@ -56,12 +82,14 @@ def _broken(message: str) -> Problem:
 def _check_training_data(submission: Submission) -> list[Problem]:
     data = submission.training_data
     if not data:
-        if submission.parameters == 0:
+        parameters = getattr(submission, "parameters", None)
+        if parameters == 0:
             return []
+        why = f"yet the encoder has {parameters} parameters" if parameters else "as is parameters"
         return [
             _broken(
-                f"training_data: is empty, yet the encoder has {submission.parameters} parameters. "
-                "List every data set that they were trained on, pre-training included."
+                f"training_data: is empty, {why}. List every data set that they were trained on, "
+                "pre-training included."
             )
         ]
     problems = []
@@ -91,8 +119,11 @@ def _check_training_data(submission: Submission) -> list[Problem]:
 
 def _check_files(submission: Submission, folder: Path) -> list[Problem]:
     problems = []
-    if not (folder / submission.encoder_file).is_file():
-        problems.append(_broken(f"encoder: there is no file '{shown(submission.encoder_file)}'."))
+    named = submission.encoder_file if hasattr(submission, "encoder") else None
+    if named is not None and not (folder / named).is_file():
+        problems.append(_broken(f"encoder: there is no file '{shown(named)}'."))
+    if not hasattr(submission, "weights"):
+        return problems
     weights = submission.weights
     if weights.source == "inside":
         if not weights.files:
@@ -106,7 +137,9 @@ def _check_files(submission: Submission, folder: Path) -> list[Problem]:
         problems.append(
             _broken("weights: source is 'fetched', so list the public addresses under 'urls'.")
         )
-    if weights.source == "none" and (weights.files or weights.urls or submission.parameters):
+    if weights.source == "none" and (
+        weights.files or weights.urls or getattr(submission, "parameters", None)
+    ):
         problems.append(
             _broken(
                 "weights: source is 'none', which means an encoder without parameters; "

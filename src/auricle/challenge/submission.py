@@ -240,9 +240,11 @@ Declared = TypeVar("Declared", bound=Registration)
 class SubmissionError(UserError):
     """The declaration is not valid; ``problems`` says all that was found."""
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: list[Problem], partial: Submission | None = None) -> None:
         super().__init__("\n".join(problem.message for problem in problems))
         self.problems = problems
+        self.partial = partial
+        """The fields of a submission that are good; the others are not there."""
 
 
 def read_submission(folder: Path) -> Submission:
@@ -297,24 +299,39 @@ def parse_declaration(model: type[Declared], data: bytes, name: str) -> Declared
         return model.model_validate(value)
     except ValidationError as error:
         details = error.errors(include_url=False)[:50]
-        raise SubmissionError([_explain(each, value, model, name) for each in details]) from error
+        problems = [_explain(each, value, model, name) for each in details]
+        partial = _salvage(model, value, {str(each["loc"][0]) for each in details if each["loc"]})
+        raise SubmissionError(problems, partial) from error
 
 
-def salvage_submission(folder: Path) -> Submission | None:
-    """What of a declaration that is not valid is enough to try its encoder; None if nothing is.
-
-    Only ``encoder``, ``arguments`` and ``report`` of it may be used.
-    """
+def _salvage(model: type[Registration], value: dict[str, Any], bad: set[str]) -> Submission | None:
+    """A declaration of those fields alone that are good, so that rules can be held against them."""
+    if model is not Submission:
+        return None
+    kept = {name: each for name, each in value.items() if name in _SOME and name not in bad}
     try:
-        value = read_plain_yaml((folder / FILE_NAME).read_bytes())
-        encoder = _encoder(value["encoder"])
-        report = _inside(value.get("report", "report.pdf"))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        whole = Submission.model_validate(_SOME | kept)
+    except ValidationError:
         return None
-    arguments = value.get("arguments") or {}
-    if not isinstance(arguments, dict):
-        return None
-    return Submission.model_construct(encoder=encoder, arguments=arguments, report=report)
+    names = {name for name in Submission.model_fields if name.rstrip("_") in kept}
+    return Submission.model_construct(_fields_set=names, **{n: getattr(whole, n) for n in names})
+
+
+_SOME: dict[str, Any] = {
+    "schema": 1,
+    "team": "team",
+    "members": ["member"],
+    "contact": "team@example.org",
+    "tracks": ["a"],
+    "encoder": "encoder.py",
+    "arguments": {},
+    "weights": {"source": "none"},
+    "training_data": [],
+    "parameters": 0,
+    "hardware": "hardware",
+    "report": "report.pdf",
+}
+"""A value that is good, for each field."""
 
 
 def _invalid(message: str) -> Problem:

@@ -281,7 +281,8 @@ class Examination:
         try:
             submission = read_submission(self._root)
         except SubmissionError as error:
-            return judged("declaration", error.problems)
+            rules = check_rules(error.partial, self._root) if error.partial else []
+            return judged("declaration", [*error.problems, *rules])
         self.submission = submission
         sets = len(submission.training_data)
         problems = check_rules(submission, self._root)

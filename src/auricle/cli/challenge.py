@@ -162,7 +162,7 @@ def new_command(
     ),
     as_json: bool = _JSON,
 ) -> None:
-    """Start a submission: a template that passes 'check' and 'pack' as it is."""
+    """Start a submission: a template that passes 'check' as it is; 'pack' says what to fill in."""
     if not name.strip() or not name.isprintable():
         raise UserError(f"FOLDER is {name!r}; the name of a new folder is expected, e.g. owls.")
     folder = Path(name)
