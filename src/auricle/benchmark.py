@@ -17,7 +17,7 @@ from auricle.data.fetch import fetch
 from auricle.data.recall import LockedAudio
 from auricle.data.tables import listen
 from auricle.files import folder_lock
-from auricle.job import Data, Job, RunOptions, open_data, resolve
+from auricle.job import Data, Job, RunOptions, open_data, resolve, warn_of_ignored
 from auricle.plan.make import take_plan, write_plan
 from auricle.progress import Progress, SilentProgress
 from auricle.records.scores import Scores
@@ -131,8 +131,7 @@ def _listen(data: Data, workers: int, progress: Progress) -> None:
 
 def _bring_data(jobs: Sequence[Job], progress: Progress) -> None:
     """Make and fetch the shards that are not there yet."""
-    for reason in [reason for each in jobs for reason in each.ignored]:
-        progress.warn(reason)
+    warn_of_ignored(jobs, progress)
     tasks = [task for each in jobs for task in each.tasks]
     make_shards(tasks, home=jobs[0].home, workers=max(1, jobs[0].workers), progress=progress)
     fetch(tasks, home=jobs[0].home, progress=progress)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -166,6 +166,12 @@ class Data:
 
     def _held_out(self) -> dict[str, Any]:
         return {"held_out": self.held_out.model_dump()} if self.held_out else {}
+
+
+def warn_of_ignored(jobs: Iterable[Job], progress: Progress) -> None:
+    """Name the fields of suites' files that have no effect."""
+    for reason in [reason for job in jobs for reason in job.ignored]:
+        progress.warn(reason)
 
 
 def _own_prompt(task: Task) -> dict[str, Any]:

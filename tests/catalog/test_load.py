@@ -121,3 +121,9 @@ def test_the_catalog_loads_neither_numpy_nor_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_suites_are_known_by_the_names_that_xares_llm_has_for_them() -> None:
+    assert get_suite("task1") == get_suite("track-a")
+    assert get_suite("task2") == get_suite("track-b")
+    assert not {"task1", "task2"} & {*list_suites(), *list_tasks()}

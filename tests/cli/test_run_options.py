@@ -43,6 +43,9 @@ def test_plan_takes_every_option_of_run() -> None:
         (("run", "logmel", "--set", "train.steps=x"), "train.steps is 'x'"),
         (("plan", "logmel", "--disk-budget", "many"), "'many' is no size"),
         (("run", "logmel", "--encode-budget", "-1"), "--encode-budget is -1"),
+        (("run", "logmel", "--recipe", "big"), "no recipe named 'big'"),
+        (("run", "e.py", "task1", "task1"), "Type: auricle run e.py --suite task1\n"),
+        (("plan", "e.py", "a b.yaml", "c.yaml"), "auricle plan e.py --suite 'a b.yaml' --eval c.y"),
     ],
     ids=str,
 )

@@ -124,3 +124,73 @@ def test_a_folder_that_cannot_be_scored_says_why(
         write(tmp_path, name, 1)
     assert execute(["score", str(tmp_path)]) == 2
     assert text in capsys.readouterr().err
+
+
+EVAL = """
+eval_birds:
+  data: {data: ["birds_{0..3}.tar"], key: label, prompt: Which bird?}
+  metric: Accuracy
+My Frogs:
+  data: {data: frogs.tar, key: label, prompt: Which frogs?}
+  metric: mAP
+  metric_args: {num_classes: 4, separator: ","}
+esc-50:
+  data: {data: own.tar, key: label}
+  metric: iWER
+"""
+
+
+def test_the_files_of_own_tasks_are_scored_as_their_evaluation_file_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    write(folder, "predictions_eval_birds.csv", 3, 1)
+    write(folder, "predictions_esc-50.csv", 2)
+    (tmp_path / "eval.yaml").write_text(EVAL)
+    words = ["score", str(folder), "--suite", str(tmp_path / "eval.yaml")]
+    assert execute([*words, "--json"]) == 3
+    scores = json.loads(capsys.readouterr().out)["scores"]
+    assert set(scores["tasks"]) == {"eval_birds", "My-Frogs", "esc-50-custom"}
+    birds, own = scores["tasks"]["eval_birds"], scores["tasks"]["esc-50-custom"]
+    assert (birds["metric"], birds["score"], birds["clips_expected"]) == ("accuracy", 0.75, None)
+    assert (own["metric"], own["score"]) == ("iWER", 1.0)
+    assert "no predictions_eval_my-frogs.csv" in scores["tasks"]["My-Frogs"]["failure"]
+    write(folder, "predictions_My-Frogs.csv", 5)
+    assert execute(words) == 0
+    assert "eval_birds" in capsys.readouterr().out
+
+
+def test_files_of_own_tasks_are_met_with_the_line_to_type(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, "predictions_eval_birds.csv", 3)
+    line = f"auricle score {tmp_path} --suite eval.yaml"
+    assert execute(["score", str(tmp_path)]) == 2
+    assert line in capsys.readouterr().err
+    write(tmp_path, "predictions_eval_esc-50.csv", 3)
+    assert execute(["score", str(tmp_path)]) == 3
+    assert line in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("eval_x: {metric: iWER, data: {data: a.tar}}", "The suite has x"),
+        ("train_data: {x: {data: a.tar}}", "The suite has no test task"),
+        (
+            "eval_x: {metric: iWER, data: {data: a.tar}}\nx: {metric: iWER, data: {data: a.tar}}",
+            "names differ by 'eval_' alone",
+        ),
+    ],
+)
+def test_a_suite_that_does_not_fit_a_folder_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
+) -> None:
+    write(tmp_path, "predictions_eval_birds.csv", 3)
+    (tmp_path / "eval.yaml").write_text(text)
+    assert execute(["score", str(tmp_path), "--suite", str(tmp_path / "eval.yaml")]) == 2
+    assert message in capsys.readouterr().err
+    answers = str(tmp_path / "predictions_eval_birds.csv")
+    assert execute(["score", answers, "--suite", str(tmp_path / "eval.yaml")]) == 2
+    assert "name its task with --task, in place of --suite" in capsys.readouterr().err

@@ -30,6 +30,11 @@ def test_a_file_may_name_its_class(folder: Path) -> None:
 def test_a_module_needs_a_class() -> None:
     spec = parse_encoder("package.module:Mine")
     assert (spec.kind, spec.target, spec.class_name) == ("module", "package.module", "Mine")
+    dotted = parse_encoder("example.dummy.dummyencoder.DummyEncoder")
+    assert (dotted.kind, dotted.target) == ("module", "example.dummy.dummyencoder")
+    assert (dotted.class_name, dotted.name) == ("DummyEncoder", "dummyencoder-DummyEncoder")
+    with pytest.raises(EncoderLoadError, match=r"'Mine' is no encoder"):
+        parse_encoder("Mine")
     with pytest.raises(EncoderLoadError, match=r"names a module without a class: write .*:MyEnc"):
         parse_encoder("package.module")
 

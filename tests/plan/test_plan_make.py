@@ -11,6 +11,7 @@ import yaml
 
 from auricle import RunOptions, run
 from auricle.catalog.load import get_task
+from auricle.cli.app import execute
 from auricle.errors import ScoringError
 from auricle.plan.make import WORTH_STEPS
 from auricle.plan.make import make_plan as plan_of
@@ -162,6 +163,15 @@ def test_without_the_data_a_plan_says_what_the_catalog_knows(
     assert "unknown" in text
     assert "5 shards are not on this machine" in text
     assert not home.exists()
+
+
+def test_a_plan_names_the_fields_that_have_no_effect(
+    tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = "x: {data: a.tar, prompt: p, repo_id: o/r}"
+    (tmp_path / "train.yaml").write_text(f"save_steps: 7\ntrain_data: {{{data}}}\n")
+    assert execute(["plan", "logmel", "--suite", str(tmp_path / "train.yaml"), "--quiet"]) == 0
+    assert "save_steps: checkpoints are written by time" in capsys.readouterr().err
 
 
 def test_without_the_decoder_a_plan_says_what_the_data_tell(suite: Path, home: Path) -> None:

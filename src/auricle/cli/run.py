@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ _ENCODER = typer.Argument(
 )
 
 
+_CONFIGS = typer.Argument(None, hidden=True)
 _SUITE = typer.Option(
     "smoke", "--suite", help="A suite, a task, or a YAML file; see 'auricle suites'."
 )
@@ -99,6 +101,7 @@ def register(app: typer.Typer) -> None:
 
 def run_command(
     encoder: str = _ENCODER,
+    configs: list[str] | None = _CONFIGS,
     suite: str = _SUITE,
     evaluations: list[str] = _EVALUATIONS,
     recipe: str | None = RECIPE,
@@ -133,6 +136,7 @@ def run_command(
     import time
 
     started = time.monotonic()
+    _refuse_configs("run", encoder, given.pop("configs"))
     options = _options(**given, on_folder=lambda folder: log_to(folder.log))
     from auricle.benchmark import run
 
@@ -159,6 +163,7 @@ def run_command(
 
 def plan_command(
     encoder: str = _ENCODER,
+    configs: list[str] | None = _CONFIGS,
     suite: str = _SUITE,
     evaluations: list[str] = _EVALUATIONS,
     recipe: str | None = RECIPE,
@@ -192,6 +197,7 @@ def plan_command(
     """
     given = dict(locals())
     del given["time_limit"]
+    _refuse_configs("plan", encoder, given.pop("configs"))
     options = _options(**given)
     from auricle.plan.make import make_plan
 
@@ -204,6 +210,24 @@ def plan_command(
 
         print_plan(plan)
     return 0
+
+
+def _refuse_configs(command: str, encoder: str, configs: Sequence[str] | None) -> None:
+    """Say the line to type instead of XARES-LLM's, which takes its two files by their places.
+
+    Raises:
+        UserError: There are words behind the encoder.
+    """
+    if not configs:
+        return
+    import shlex
+
+    words = ["auricle", command, encoder, "--suite", configs[0]]
+    words += [word for each in configs[1:] if each != configs[0] for word in ("--eval", each)]
+    raise UserError(
+        f"'auricle {command}' takes one encoder alone, and the suite and further questions as "
+        f"options, but got {' '.join(configs)} behind it. Type: {shlex.join(words)}"
+    )
 
 
 def _options(

@@ -41,6 +41,11 @@ def score_command(
     task: str | None = typer.Option(
         None, "--task", help="For a file: score it as this task, e.g. fsd50k, in place of --metric."
     ),
+    suite: str | None = typer.Option(
+        None,
+        "--suite",
+        help="For a folder of files: whose tasks they answer, e.g. XARES-LLM's eval.yaml.",
+    ),
     num_classes: int | None = typer.Option(None, "--num-classes", help="For mAP."),
     separator: str = typer.Option(";", "--separator", help="Between labels, for mAP."),
     sentence_model: str | None = typer.Option(
@@ -66,6 +71,8 @@ def score_command(
 
     XARES-LLM's folder: [bold]auricle score experiments/task1/my_encoder[/]
 
+    ... of own tasks:   [bold]auricle score experiments/mine/my_encoder --suite eval.yaml[/]
+
     A CSV has the columns predict and labels; JSON lines have prediction and references.
     """
     one_format(table, as_json=as_json)
@@ -83,16 +90,20 @@ def score_command(
         fluency_detector=fluency_detector,
     )
     if run.is_file():
+        if suite is not None:
+            raise UserError(f"{run} is one file: name its task with --task, in place of --suite.")
         report = _score_file(run, metric, task, options)
         return _print_metric(report, table=table, as_json=as_json)
     if metric is not None or task is not None:
         raise UserError(
             f"{run} is a folder, whose tasks say their metrics: leave --metric and --task out."
         )
-    return _score_folder(run, options, table=table, as_json=as_json)
+    return _score_folder(run, options, suite=suite, table=table, as_json=as_json)
 
 
-def _score_folder(path: Path, options: MetricOptions, *, table: str | None, as_json: bool) -> int:
+def _score_folder(
+    path: Path, options: MetricOptions, *, suite: str | None, table: str | None, as_json: bool
+) -> int:
     """A run's folder, or one with a file of answers per task."""
     from auricle.runs.folder import RunFolder
     from auricle.runs.rescore import score_further, score_run
@@ -108,10 +119,17 @@ def _score_folder(path: Path, options: MetricOptions, *, table: str | None, as_j
                 "predictions_TASK.csv. Give the folder that 'auricle run' printed, or one with a "
                 "file of answers per task, such as XARES-LLM's predictions_eval_esc-50.csv."
             )
-        scores = found = score_folder(path, options=options)
+        tasks = None
+        if suite is not None:
+            from auricle.catalog.files import open_suite
+
+            tasks = [task for task in open_suite(suite).tasks if task.test_shards]
+        scores = found = score_folder(path, options=options, tasks=tasks)
         unknown = found.unknown
         title = f"answers in {path}"
         result: dict[str, Any] = {"folder": str(path), "scores": scores.to_json()}
+    elif suite is not None:
+        raise UserError(f"{path} is a run, which says its tasks itself: leave --suite out.")
     else:
         folder = RunFolder.open(path)
         scores = own = score_run(folder, models=options)
@@ -129,12 +147,15 @@ def _score_folder(path: Path, options: MetricOptions, *, table: str | None, as_j
         from auricle.cli.tables import print_scores
 
         print_scores(scores, title=title)
-        for suite, each in further.items():
-            print_scores(each, title=f"{path.name} on {suite}")
+        for asked_as, each in further.items():
+            print_scores(each, title=f"{path.name} on {asked_as}")
     if unknown:
         print(f"not scored, named after no task: {len(unknown)}", file=sys.stderr)
         for line in unknown_lines(unknown):
             print(printable(f"  {line}"), file=sys.stderr)
+        if suite is None:
+            line = f"auricle score {path} --suite eval.yaml"
+            print(printable(f"tasks of your own are those of their file: {line}"), file=sys.stderr)
     measured = [scores, *further.values()]
     failed = any(task.failure for each in measured for task in each.tasks.values())
     return 3 if failed or unknown else 0

@@ -72,6 +72,10 @@ def parse_encoder(
         spec = EncoderSpec(text, name, "file", path, class_name, given, interpreter)
         judged = judged_folders(Path(path))
         return replace(spec, folder=judged[0], judged=judged) if judged else spec
+    if class_name is None and _DOTTED.match(text):
+        module, _, last = text.rpartition(".")
+        if module and last[0].isupper():  # as XARES-LLM writes it
+            target, class_name = module, last
     if class_name is not None and _DOTTED.match(target):
         name = _short_name(target.rpartition(".")[2], class_name)
         return EncoderSpec(text, name, "module", target, class_name, given, interpreter)

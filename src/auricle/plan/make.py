@@ -24,7 +24,7 @@ from auricle.features.batches import BatchPlan
 from auricle.features.encode import Features
 from auricle.features.store import FeatureStore
 from auricle.files import read_json, write_json
-from auricle.job import Data, Job, RunOptions, open_data, resolve
+from auricle.job import Data, Job, RunOptions, open_data, resolve, warn_of_ignored
 from auricle.plan.amounts import DryStore
 from auricle.plan.calibration import Calibration
 from auricle.plan.memory import estimate_memory
@@ -73,6 +73,7 @@ def make_plan(
     job = resolve(encoder, suite, options or RunOptions())
     further = [(one, each) for one in resolve_evaluations(job) for each in one.jobs]
     jobs = [job, *(each for _, each in further)]
+    warn_of_ignored(jobs, progress)
     look_for_models(jobs)
     plans = [_begun(each, describe_tasks(each)) for each in jobs]
     for place, (one, _) in enumerate(further, start=1):
