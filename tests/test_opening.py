@@ -141,7 +141,11 @@ def test_data_can_be_checked_without_an_encoder(tmp_path: Path) -> None:
     done = auricle(*words, home=tmp_path / "home")
     assert json.loads(done.stdout) == {
         "tasks": {"mine": {"train": 8, "test": 3}},
-        "warnings": ["mine: there is one label alone, 'x'."],
+        "warnings": [
+            "mine: there is one label alone, 'x'.",
+            "mine: 3 test clips have the same audio as training clips, so that the test side is "
+            "not unheard (test/test00, test/test01, test/test02).",
+        ],
     }
     (tmp_path / "test.tar").write_text("no tar")
     done = auricle(*words, home=tmp_path / "home", expect=2)

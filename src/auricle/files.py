@@ -17,6 +17,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -233,23 +234,27 @@ def clean_temporary(folder: Path) -> int:
 
 
 @contextlib.contextmanager
-def scratch_folder(prefix: str) -> Iterator[Path]:
-    """A new folder in the temporary folder, gone at the end whatever a stranger put into it.
+def scratch_folder(prefix: str, *, place: Path | None = None) -> Iterator[Path]:
+    """A new folder, gone at the end whatever a stranger put into it.
 
     Folders of the same prefix whose makers were killed are removed first: a living maker holds a
     lock on a file beside the scratch.
 
     Args:
         prefix: How its name begins; of this program alone.
+        place: Where it is made; None = the temporary folder.
+
+    Raises:
+        OutputError: It cannot be made.
     """
-    place = Path(tempfile.gettempdir())
+    place = Path(tempfile.gettempdir()) if place is None else make_folder(place)
     for old in place.glob(f"{prefix}*/.lock"):
         with contextlib.suppress(OSError, OutputError), old.open("rb") as stream:
             if time.time() - os.fstat(stream.fileno()).st_mtime > _YOUNG_S:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 remove_tree(old.parent)
     try:
-        outer = Path(tempfile.mkdtemp(prefix=prefix))
+        outer = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
     except OSError as error:
         raise write_failure(place, error) from error
     try:
@@ -260,6 +265,11 @@ def scratch_folder(prefix: str) -> Iterator[Path]:
             yield make_folder(outer / "scratch")
     finally:
         remove_tree(outer)
+
+
+def building_folder(target: Path) -> AbstractContextManager[Path]:
+    """A new folder beside ``target`` to build it in; rename it when it is whole."""
+    return scratch_folder(f"{TEMPORARY_PREFIX}build-", place=target.parent)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +25,7 @@ from auricle.data.tables import (
     collect_asked_clips,
     hold_out,
     open_tables,
+    same_audio,
 )
 from auricle.encoder.load import parse_encoder
 from auricle.encoder.protocol import EncoderSpec
@@ -300,19 +301,8 @@ def open_data(job: Job, progress: Progress) -> Data:
                 parts.append(MixturePart(task, train, job.suite.shares[task.name]))
             if test := opened["test"].get(task.name):
                 tests[task.name] = (test, collect_asked_clips(task, test))
-            sides = {"train": texts[before:]}
-            sides["test"] = (
-                [t for clip in tests[task.name][1] for t in clip.references]
-                if (task.name in tests)
-                else []
-            )
-            for problem in label_problems(
-                sides,
-                task.metric or "",
-                separator=task.separator,
-                num_classes=task.num_classes,
-            ):
-                progress.warn(f"{task.name}: {problem}")
+            for remark in _remarks(task, texts[before:], train, tests.get(task.name)):
+                progress.warn(f"{task.name}: {remark}")
         except DataError as error:
             problems.append(str(error))
     if problems:
@@ -334,6 +324,28 @@ def open_data(job: Job, progress: Progress) -> Data:
         ),
         held_out=held_out,
     )
+
+
+def _remarks(
+    task: Task,
+    trained: Sequence[str],
+    train: ClipTable | None,
+    test: tuple[ClipTable, Sequence[AskedClip]] | None,
+) -> list[str]:
+    """What is to be known of a task's labels and clips before anything is trained on them.
+
+    Args:
+        task: The task.
+        trained: Its training texts.
+        train: Its training clips.
+        test: Its test clips.
+    """
+    table, asked = test or (None, [])
+    sides = {"train": trained, "test": [text for clip in asked for text in clip.references]}
+    about_labels = label_problems(
+        sides, task.metric or "", separator=task.separator, num_classes=task.num_classes
+    )
+    return [*about_labels, *same_audio(train, table)]
 
 
 def versions() -> dict[str, str]:

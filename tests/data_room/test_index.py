@@ -353,3 +353,43 @@ def test_json_that_is_no_object_is_named(tmp_path: Path, home: Path) -> None:
     table = opened(home, locked(write_tar(tmp_path / "s.tar", members)))
     with pytest.raises(DataError, match="clip s/a is a list, expected an object"):
         table.fields(0)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        (b"caf\xe9", "caf%E9"),
+        (b"caf%E9", "caf%25E9"),
+        (b"caf%25E9", "caf%2525E9"),
+        (b"100%", "100%"),
+        (b"50%off", "50%off"),
+        (b"a\nb", "a%0Ab"),
+        (b"a%0Ab", "a%250Ab"),
+        (b"\x1b[31mred", "%1B[31mred"),
+        ("\u0085".encode(), "%C2%85"),
+        (b"../up", "../up"),
+        (b"/top", "/top"),
+    ],
+)
+def test_no_two_names_are_one_key_and_none_can_move_a_cursor(
+    name: bytes, key: str, tmp_path: Path, home: Path
+) -> None:
+    members: list[tuple[str | bytes, bytes, dict[str, object]]] = [
+        (name + b".flac", AUDIO, {}),
+        (name + b".json", b"{}", {}),
+    ]
+    table = opened(home, tar_of(tmp_path / "s.tar", members))
+    assert table.indexes[0].keys == (key,)
+
+
+def test_members_that_are_no_files_are_counted(tmp_path: Path, home: Path) -> None:
+    members: list[tuple[str | bytes, bytes, dict[str, object]]] = [
+        ("a.flac", AUDIO, {}),
+        ("a.json", b"{}", {}),
+        ("pipe.flac", b"", {"type": tarfile.FIFOTYPE}),
+        ("device.json", b"", {"type": tarfile.CHRTYPE}),
+        ("folder", b"", {"type": tarfile.DIRTYPE}),
+        ("link.flac", b"", {"type": tarfile.SYMTYPE, "linkname": "a.flac"}),
+    ]
+    table = opened(home, tar_of(tmp_path / "s.tar", members))
+    assert table.left_out == LeftOut(links=1, others=2)

@@ -3,9 +3,9 @@
     make evidence-rehearsal
 
 Stand-in shards under the published names (`stand_in.py`), one clip each, are served by a hub on
-this machine; the decoder has SmolLM2-135M's shape and random weights; 30 steps. The scores mean
-nothing and are marked custom. Prints what each command and each stage of the run took, and what the
-plan had said of it.
+this machine; every command may have 256 files open (track A alone has 1,153 shards); the decoder
+has SmolLM2-135M's shape and random weights; 30 steps. The scores mean nothing and are marked
+custom. Prints what each command and each stage of the run took, and what the plan had said of it.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ class Ended(NamedTuple):
 
 
 class User:
-    """Types commands in a folder with a data home of its own."""
+    """Types commands in a folder with a data home of its own, with few open files."""
 
-    def __init__(self, folder: Path, hub_url: str) -> None:
+    def __init__(self, folder: Path, hub_url: str, open_files: int) -> None:
         kept = {
             k: v for k, v in os.environ.items() if not k.startswith(("AURICLE", "XARES", "HF_"))
         }
@@ -64,6 +64,7 @@ class User:
             "HF_ENDPOINT": hub_url,
         }
         self.folder = folder
+        self.open_files = open_files
         folder.mkdir(parents=True, exist_ok=True)
         self.problems: list[str] = []
 
@@ -71,7 +72,7 @@ class User:
         """Run a command to its end; an unexpected exit code is a problem, kept with its reason."""
         started = time.time()
         with subprocess.Popen(
-            command(*arguments),
+            ["sh", "-c", f'ulimit -n {self.open_files} && exec "$@"', "sh", *command(*arguments)],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -218,6 +219,9 @@ def main() -> int:
     parser.add_argument("--suites", nargs="+", default=["track-a", "track-b"])
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--tiny", action="store_true", help="a tiny decoder, to try the script")
+    parser.add_argument(
+        "--open-files", type=int, default=256, help="limit of each command, as by ulimit -n"
+    )
     parser.add_argument("--set", action="append", default=[], dest="more", help="as auricle run's")
     arguments = parser.parse_args()
     folder = arguments.folder.absolute()
@@ -233,13 +237,16 @@ def main() -> int:
     settings += [word for change in arguments.more for word in ("--set", change)]
     models = ["--sentence-model", sentence, "--fluency-detector", detector]
     with LocalHub(files).running() as hub:
-        user = User(folder, hub.url)
+        user = User(folder, hub.url, arguments.open_files)
         for suite, group in tasks.items():
             names = [task.name for task in group]
             rows += rehearse(suite, user, settings, models=models, names=names)
     print_table(rows)
     scored = sum(map(len, tasks.values()))
-    print(f"{scored} tasks of {', '.join(tasks)}; {len(user.problems)} problems")
+    print(
+        f"{scored} tasks of {', '.join(tasks)}, at most {arguments.open_files} open files in each "
+        f"process; {len(user.problems)} problems"
+    )
     for problem in user.problems:
         print(f"problem: {problem}")
     return 1 if user.problems else 0

@@ -11,8 +11,6 @@ import ctypes
 import errno
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,7 +24,7 @@ from auricle.board.names import clean_text
 from auricle.board.pages import render_pages
 from auricle.board.tables import build_tables, namesakes
 from auricle.errors import OutputError, ScoringError
-from auricle.files import TEMPORARY_PREFIX, make_folder, write_failure
+from auricle.files import building_folder, write_failure
 from auricle.runs.export import page_to_share
 from auricle.runs.folder import RunFolder
 
@@ -66,15 +64,10 @@ def put_in_place(out: Path, files: Iterable[tuple[str, bytes]]) -> dict[str, int
     """
     out = out.absolute()
     refuse_foreign_folder(out)
-    make_folder(out.parent)
     try:
-        fresh = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY_PREFIX}board-", dir=out.parent))
-        try:
+        with building_folder(out) as fresh:
             sizes = _write_all(fresh, files)
-            fresh.chmod(0o755)
             _swap(fresh, out)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
         raise write_failure(out, error) from error
     return sizes
@@ -137,10 +130,9 @@ def _swap(fresh: Path, out: Path) -> None:
     if not out.exists():
         fresh.rename(out)
     elif not _exchange(fresh, out):
-        old = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY_PREFIX}old-", dir=out.parent))
-        out.rename(old / "site")
-        fresh.rename(out)
-        shutil.rmtree(old)
+        with building_folder(out) as old:
+            out.rename(old / "site")
+            fresh.rename(out)
 
 
 def _exchange(one: Path, other: Path) -> bool:

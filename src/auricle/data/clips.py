@@ -132,6 +132,16 @@ class ClipTable:
         shard, row = self.place(clip)
         return f"{self._stems[shard]}/{self.indexes[shard].keys[row]}"
 
+    def digests(self) -> NDArray[np.uint64]:
+        """First 8 bytes of the SHA-256 of each clip's audio file, uint64 ``[clips]``."""
+        every = np.concatenate([np.zeros(0, np.uint64), *(i.digest for i in self.indexes)])
+        return every if self._chosen is None else every[self._rows()]
+
+    def _rows(self) -> list[int]:
+        """The chosen clips' places among all clips of the shards."""
+        starts = [0, *self._ends]
+        return [starts[shard] + row for shard, row in self._chosen or ()]
+
     def durations_s(self) -> NDArray[np.float64]:
         """Length of each clip; NaN where its header cannot be read."""
         lengths = [
@@ -139,10 +149,7 @@ class ClipTable:
             for i in self.indexes
         ]
         every = np.concatenate([np.zeros(0), *lengths])
-        if self._chosen is None:
-            return every
-        starts = [0, *self._ends]
-        return every[[starts[shard] + row for shard, row in self._chosen]]
+        return every if self._chosen is None else every[self._rows()]
 
     def readable(self, clip: int) -> bool:
         """Whether the clip's audio header could be read when the shard was indexed."""

@@ -22,13 +22,15 @@ the n clips in the order of the tar:
     left_out      int64   [7]  members of the tar that are in no clip, by kind, `LeftOut`
 
 A clip is a run of neighbouring members with one key: the name up to the first dot of its last part.
-Bytes of a name that are no UTF-8 stand in the key as ``%E9``. Members whose last part begins with a
-dot belong to no clip and do not part one, as in the reference's reader.
+Bytes of a name that are no UTF-8, and control characters, stand in the key as ``%E9``, ``%0A``.
+Members whose last part begins with a dot belong to no clip and do not part one, as in the
+reference's reader.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tarfile
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -49,6 +51,7 @@ from auricle.files import atomic_writer
 from auricle.progress import Progress
 
 INDEX_VERSION = 4
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\udc80-\udcff]|%(?=[0-9A-F]{2})")
 
 
 class LeftOut(NamedTuple):
@@ -231,7 +234,7 @@ def _build(shard: LockedShard, path: Path) -> ShardIndex:
 def _clips(shard: LockedShard) -> tuple[list[_Sample], LeftOut]:
     """The complete clips in the tar's order, and what is in none."""
     samples: list[_Sample] = []
-    links = hidden = 0
+    links = hidden = unknown = 0
     current: _Sample | None = None
     for member in _members(shard):
         name = _plain(member.name)
@@ -240,11 +243,13 @@ def _clips(shard: LockedShard) -> tuple[list[_Sample], LeftOut]:
             hidden += member.isreg()
             continue
         stem, _, suffix = last.partition(".")
-        key = stem if folder == "." else f"{folder}/{stem}"
+        key = stem if folder == "." else f"{folder.rstrip('/')}/{stem}"
         suffix = suffix.lower()
         is_audio, is_json = suffix in AUDIO_SUFFIXES, suffix == "json"
         if not member.isreg():
-            links += (member.islnk() or member.issym()) and (is_audio or is_json)
+            is_link = member.islnk() or member.issym()
+            links += is_link and (is_audio or is_json)
+            unknown += not is_link and not member.isdir()
             continue
         # A complete clip whose key comes again is followed by another of that key.
         again = current is not None and current.is_complete and (is_audio or is_json)
@@ -269,7 +274,7 @@ def _clips(shard: LockedShard) -> tuple[list[_Sample], LeftOut]:
         links=links,
         hidden=hidden,
         unmarked=int(_is_unmarked(shard.tar)),
-        others=sum(one.others for one in samples if not one.is_complete),
+        others=unknown + sum(one.others for one in samples if not one.is_complete),
     )
 
 
@@ -281,9 +286,14 @@ def _is_unmarked(tar: Path) -> bool:
 
 
 def _plain(name: str) -> str:
-    """A member's name; bytes that are no UTF-8, which tarfile reads as surrogates, as ``%E9``."""
-    return "".join(
-        f"%{ord(sign) - 0xDC00:02X}" if "\udc80" <= sign <= "\udcff" else sign for sign in name
+    """A member's name without what no id can hold, each byte of it as ``%E9``.
+
+    That is bytes that are no UTF-8, which tarfile reads as surrogates, and control characters. A
+    ``%`` that would read like one of these is ``%25``, so that two names stay two.
+    """
+    return _UNFIT.sub(
+        lambda sign: "".join(f"%{byte:02X}" for byte in sign[0].encode("utf-8", "surrogateescape")),
+        name,
     )
 
 

@@ -203,3 +203,18 @@ def collect_asked_clips(task: Task, table: ClipTable, side: str = "test") -> lis
 def asked_windows(table: ClipTable, asked: Sequence[AskedClip]) -> list[Window]:
     """The windows of a task's readable test clips, in content's order."""
     return by_content(table.window(a.clip) for a in asked if table.readable(a.clip))
+
+
+def same_audio(train: ClipTable | None, test: ClipTable | None) -> list[str]:
+    """What is to be said of audio files that stand on both sides of a task, to the byte."""
+    if train is None or test is None:
+        return []
+    heard = set(train.digests().tolist())
+    both = [clip for clip, digest in enumerate(test.digests().tolist()) if digest in heard]
+    if not both:
+        return []
+    clips = "1 test clip has" if len(both) == 1 else f"{len(both)} test clips have"
+    return [
+        f"{clips} the same audio as training clips, so that the test side is not unheard "
+        f"({shown([test.clip_id(clip) for clip in both])})."
+    ]

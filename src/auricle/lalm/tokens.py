@@ -7,13 +7,12 @@ can spell any text, Han characters included, without an unknown token.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from auricle.errors import CatalogError
-from auricle.files import TEMPORARY_PREFIX, make_folder, write_failure
+from auricle.files import building_folder, write_failure
 
 EOS = "<|endoftext|>"
 
@@ -77,14 +76,12 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int, folder: Path) -> T
     )
     tokenizer.train_from_iterator(texts, trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=EOS, pad_token=EOS)
-    make_folder(folder.parent)
     try:
-        temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=folder.parent))
-        fast.save_pretrained(temporary)
-        temporary.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.rename(folder)
+        with building_folder(folder) as fresh:
+            fast.save_pretrained(fresh)
+            if folder.exists():
+                shutil.rmtree(folder)
+            fresh.rename(folder)
     except OSError as error:
         raise write_failure(folder, error) from error
     return Tokens(fast)

@@ -11,7 +11,6 @@ data home: ``config.json`` and the tokenizer's files of its encoder, ``model.saf
 from __future__ import annotations
 
 import shutil
-import tempfile
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,9 @@ from typing import Any, NamedTuple
 
 from auricle.errors import ScoringError
 from auricle.files import (
-    TEMPORARY_PREFIX,
     atomic_writer,
+    building_folder,
     data_home,
-    make_folder,
     read_json,
     sha256_file,
     user_path,
@@ -312,28 +310,25 @@ def _convert(checkpoint: Path, digest: str, folder: Path) -> None:
     if shape[0] != classes:
         raise ScoringError(_not_a_detector(checkpoint))
     source = _model_folder(encoder, "detector's encoder", "a detector whose model_type is")
-    make_folder(folder.parent)
-    building = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=folder.parent))
     try:
-        transformers.AutoConfig.from_pretrained(source).save_pretrained(building)
-        transformers.AutoTokenizer.from_pretrained(source).save_pretrained(building)
-        kept = {k: v for k, v in state.items() if k != "encoder.embeddings.position_ids"}
-        save_file(kept, building / "model.safetensors")
-        write_json(
-            building / "detector.json",
-            {
-                "schema_version": _DETECTOR_SCHEMA,
-                "sha256": digest,
-                "encoder": encoder,
-                "num_classes": classes,
-            },
-        )
-        if not folder.exists():
-            building.replace(folder)
+        with building_folder(folder) as building:
+            transformers.AutoConfig.from_pretrained(source).save_pretrained(building)
+            transformers.AutoTokenizer.from_pretrained(source).save_pretrained(building)
+            kept = {k: v for k, v in state.items() if k != "encoder.embeddings.position_ids"}
+            save_file(kept, building / "model.safetensors")
+            write_json(
+                building / "detector.json",
+                {
+                    "schema_version": _DETECTOR_SCHEMA,
+                    "sha256": digest,
+                    "encoder": encoder,
+                    "num_classes": classes,
+                },
+            )
+            if not folder.exists():
+                building.replace(folder)
     except OSError as error:
         raise write_failure(folder, error) from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 def _not_a_detector(path: Path) -> str:

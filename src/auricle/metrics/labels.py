@@ -107,6 +107,6 @@ def label_problems(
             f"the test side has {len(read['test'])} labels, the task says num_classes: "
             f"{num_classes}, so there would be no score."
         )
-    elif len(classes) < 2:
-        problems.append(f"there is one label alone, '{min(classes, default='')}'.")
+    elif len(classes) == 1:
+        problems.append(f"there is one label alone, '{min(classes)}'.")
     return problems

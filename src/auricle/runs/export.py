@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from auricle.errors import OutputError
 from auricle.files import (
     TEMPORARY_PREFIX,
-    make_folder,
+    building_folder,
     read_json,
     write_failure,
     write_json,
@@ -57,14 +57,10 @@ def export_run(folder: RunFolder, out: Path, *, review: bool = False) -> RunFold
     out = out.absolute()
     if out.exists():
         raise OutputError(f"{out} exists; an export gets a new folder. Name another with --out.")
-    make_folder(out.parent)
     try:
-        fresh = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY_PREFIX}export-", dir=out.parent))
-        try:
+        with building_folder(out) as fresh:
             _write(folder, RunFolder(fresh / out.name), review)
             (fresh / out.name).rename(out)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
         raise write_failure(out, error) from error
     return RunFolder(out)
