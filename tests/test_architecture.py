@@ -16,13 +16,14 @@ import auricle
 SOURCE = Path(auricle.__file__).parent
 FILES = sorted(p for p in SOURCE.rglob("*.py") if "template" not in p.relative_to(SOURCE).parts)
 
-EVERYONE = {"errors", "files", "names", "seeding", "progress", "records"}
+EVERYONE = {"delimited", "errors", "files", "names", "seeding", "progress", "records"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "files": {"errors"},
     "names": set(),
     "seeding": {"errors"},
     "progress": {"errors"},
+    "delimited": {"errors"},
     "records": {"errors", "files"},
     "catalog": set(),
     "data": {"catalog", "metrics"},

@@ -35,3 +35,15 @@ def test_a_constant_answer_ranks_as_if_it_were_given_everywhere():
     (once,) = rank_constants(constant, penalty, references)
     assert once.similarity == pytest.approx(everywhere.similarity, abs=1e-6)
     assert once.discrimination == pytest.approx(everywhere.discrimination, abs=1e-6)
+
+
+def test_a_confuser_at_exactly_the_margin_counts():
+    # mecat's delta for long captions is 0.1703; half of it below the own similarity still counts.
+    own = np.float32(0.5)
+    tie, below = own - np.float32(0.1703 / 2), np.float32(0.41)
+    answers = np.array([[own, tie, below]], np.float32)
+    axes, one = np.eye(3, dtype=np.float32), np.ones(1, np.float32)
+    at, here = np.zeros(1, np.int64), np.zeros(1, np.int64)
+    assert rank(answers, one, axes, rows=at, columns=here).discrimination == pytest.approx([1 / 3])
+    (constant,) = rank_constants(answers, one, axes)
+    assert constant.discrimination[0] == pytest.approx(1 / 3)

@@ -109,6 +109,21 @@ def test_the_constant_of_date_is_what_that_answer_scores_everywhere(scored):
     assert evidence.constant == pytest.approx(direct.detail["unrounded"], abs=2e-4)
 
 
+def test_a_constant_without_words_is_worth_nothing(scored):
+    # Most captions are wordless, so such an answer is the commonest constant of all.
+    references = [[""], [""], [""], ["a dog barks"], ["slow guitar music"], ["heavy rain"]]
+    evidence = scored("DATE", ["a dog", "b", "c", "d", "e", "f"], references).evidence
+    assert evidence.constant_answer != ""
+    assert evidence.constant < 1
+    nobody = scored("DATE", ["", ""], [["a dog barks"], [""]]).evidence
+    assert nobody is None or nobody.constant < 1
+
+
+def test_references_without_words_leave_constants_nothing(caption_models):
+    evidence = judge("DATE", prepare("DATE", ["a dog", "rain"], [[""], [""]]), caption_models)
+    assert (evidence.speechless, evidence.constant) == ("references", 0)
+
+
 def test_stored_evidence_scores_again_without_models(scored):
     answers, references = ["a dog barks", "rain"], [["a dog is barking"], ["heavy rain"]]
     first = scored("DATE", answers, references)

@@ -63,3 +63,10 @@ def test_repeated_documents_count_as_often_as_they_occur(orthogonal):
     once = inverse_document_frequency(orthogonal, [[A], [A], [B]], [1, 1, 1])
     counted = inverse_document_frequency(orthogonal, [[A], [B]], [2, 1])
     assert counted == pytest.approx(once)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0])
+def test_weights_have_a_mean_of_one_whatever_the_idfs_scale(orthogonal, scale):
+    idf = {A: 1.5 * scale, B: 1.0 * scale}
+    (weights,) = token_weights(orthogonal, [[CLS, A, B, SEP]], idf)
+    assert weights.tolist() == pytest.approx([1.2, 1.2, 0.8, 0.8], abs=1e-3)

@@ -147,7 +147,7 @@ def test_tracks_are_not_ranked_together(write):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(ScoringError, match="cannot be read as CSV"):
+    with pytest.raises(ScoringError, match="There is no file"):
         ranked(tmp_path / "nowhere.csv")
 
 

@@ -107,7 +107,7 @@ def test_map_takes_its_options(write):
         ("p.csv", "", "is empty. Expected a header"),
         ("p.csv", "predict,labels\na,b,c\n", "row 2 has 3 fields, the header 2"),
         ("p.csv", "id,predict,labels\nx,a,b\nx,c,d\n", "row 3: clip 'x' has two different answers"),
-        ("p.csv", 'predict,labels\n"a"b,c\n', "is no valid CSV file"),
+        ("p.csv", 'predict,labels\n"a"b,c\n', "line 2: no valid CSV"),
         ("p.csv", b"predict,labels\n\xff\xfe,a\n", r"is not UTF-8 text \(byte 15\)"),
         ("p.jsonl", "{oops}\n", "line 1 is no JSON"),
         ("p.jsonl", '{"prediction": "a"}\n', "line 1 holds prediction. Expected an object with"),

@@ -6,17 +6,17 @@ that adding clips moves none from one side to the other.
 
 from __future__ import annotations
 
-import csv
 import difflib
 import hashlib
-import io
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from auricle.data.containers import Flaw
 from auricle.data.decode import AUDIO_SUFFIXES, hear
+from auricle.delimited import read_delimited
 from auricle.errors import DataError
 from auricle.metrics.labels import separator_problem
 
@@ -65,9 +65,18 @@ class ImportClip:
     """Whether the protocol leaves no sound of it."""
 
 
-def read_clips(
-    audio: Path, table: Path, plan: ImportPlan
-) -> tuple[tuple[ImportClip, ...], str | None]:
+class ImportTable(NamedTuple):
+    """What a table lists."""
+
+    clips: tuple[ImportClip, ...]
+    """In the table's order."""
+    split: str | None
+    """The column that decided their sides; None = the hash of each file's name did."""
+    remark: str
+    """What is to be said of rows that are left out; empty where there are none."""
+
+
+def read_clips(audio: Path, table: Path, plan: ImportPlan) -> ImportTable:
     """Read a table and look at each of its recordings.
 
     Args:
@@ -75,29 +84,27 @@ def read_clips(
         table: CSV, or TSV by its suffix, with a header line.
         plan: What the columns mean.
 
-    Returns:
-        The clips in the table's order, and the column that decided their sides; None = the hash of
-        each file's name did.
-
     Raises:
         DataError: The plan, the table or the audio has mistakes; they are listed together.
     """
     _check_plan(plan)
     if not audio.is_dir():
         raise DataError(f"There is no folder {audio}. Give the audio's folder, then the table.")
-    header, rows = _read_rows(table)
+    found = read_delimited(table, fault=DataError)
+    header = found.header
     split = _split_column(table, header, plan)
     _check_header(table, header, plan, split)
     clips: list[ImportClip] = []
     problems: list[str] = []
     seen: dict[Path, int] = {}
-    for line, row in rows:
+    for _, line, cells in found.rows:
         try:
-            if None in row or None in row.values():
+            if len(cells) != len(header):
                 raise DataError(
                     f"expected {len(header)} columns as in the header; put texts that hold the "
                     "separator in quotes"
                 )
+            row = dict(zip(header, cells, strict=True))
             clip = _clip(line, row, audio, plan, split)
         except DataError as error:
             problems.append(f"line {line}: {error}")
@@ -124,7 +131,7 @@ def read_clips(
                 f"{table} leaves no clip for {side}. Give both sides clips: a column "
                 f"'{split or _SPLIT}' with train and test, or another --test-share."
             )
-    return tuple(clips), split
+    return ImportTable(tuple(clips), split, found.remark)
 
 
 def _check_plan(plan: ImportPlan) -> None:
@@ -137,21 +144,6 @@ def _check_plan(plan: ImportPlan) -> None:
         raise DataError("The separator is empty; expected e.g. ';'. Correct --separator.")
     if plan.metric.lower() == "map" and (problem := separator_problem(plan.separator)):
         raise DataError(f"{problem[0].upper()}{problem[1:]}. Correct --separator.")
-
-
-def _read_rows(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise DataError(f"{table} cannot be read: {reason}. Give a CSV table.") from error
-    delimiter = "\t" if table.suffix.lower() == ".tsv" else ","
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        header = list(reader.fieldnames or [])
-        return header, [(reader.line_num, row) for row in reader]
-    except csv.Error as error:
-        raise DataError(f"{table}, line {reader.line_num}: {error}. Correct the table.") from error
 
 
 def _split_column(table: Path, header: Sequence[str], plan: ImportPlan) -> str | None:

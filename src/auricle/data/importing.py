@@ -61,7 +61,7 @@ def import_folder(
         OutputError: The folder exists and is not empty, or cannot be written.
     """
     _check_out(out)
-    clips, split = read_clips(audio, table, plan)
+    clips, split, remark = read_clips(audio, table, plan)
     num_classes = _count_classes(clips, plan)
     facts = _facts(plan, clips, num_classes)
     path = out / f"{plan.name}.yaml"
@@ -75,6 +75,8 @@ def import_folder(
     )
     for name in (_MARKER, _LOCK):
         (out / name).unlink(missing_ok=True)
+    if remark:
+        progress.warn(f"{plan.name}: {remark}.")
     for problem in [*_label_problems(clips, plan), *_same_audio(clips, plan)]:
         progress.warn(f"{plan.name}: {problem}")
     for remark, files in _remarks(clips, plan).items():

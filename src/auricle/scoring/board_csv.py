@@ -10,7 +10,6 @@ ties of what is written. A CSV has no intervals, so bands are known only where a
 
 from __future__ import annotations
 
-import csv
 import difflib
 import re
 from collections.abc import Collection, Sequence
@@ -20,6 +19,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from auricle.delimited import read_delimited
 from auricle.errors import ScoringError
 from auricle.names import NameBook
 from auricle.records.manifest import Manifest
@@ -146,7 +146,10 @@ def read_board(paths: Sequence[Path], *, known_tasks: Collection[str]) -> BoardT
         if path.is_dir() and (path / "manifest.json").is_file() and not has_scores(path):
             table.unscored.append(str(path))
             continue
-        header, rows, runs = _read_run(path, known_tasks) if path.is_dir() else _read(path)
+        read = _read_run(path, known_tasks) if path.is_dir() else _read(path)
+        header, rows, runs, remark = read
+        if remark:
+            table.notes.append(f"{path}: {remark}")
         if path.is_dir() and _is_custom(path):
             table.unranked.update(dict.fromkeys(runs, CUSTOM))
         hidden = [name for name in header if name.endswith("*")]
@@ -200,6 +203,8 @@ class _Read(NamedTuple):
     """Of a CSV, with their numbers."""
     runs: dict[str, dict[str, Estimate]]
     """By team: scores with their intervals."""
+    remark: str = ""
+    """What is to be said of rows that are left out."""
 
 
 def _read_run(folder: Path, known_tasks: Collection[str]) -> _Read:
@@ -221,15 +226,9 @@ def _read_run(folder: Path, known_tasks: Collection[str]) -> _Read:
 
 
 def _read(path: Path) -> _Read:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            rows = [(number, row) for number, row in enumerate(reader, 2) if any(row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ScoringError(
-            f"{path} cannot be read as CSV ({error}). Expected UTF-8 text with a header."
-        ) from error
+    table = read_delimited(path, fault=ScoringError)
+    header = [name.strip() for name in table.header]
+    rows = [(row.number, row.cells) for row in table.rows]
     if "team" not in header:
         raise ScoringError(
             f"{path} has no column 'team'; seen: {', '.join(header[:10]) or 'an empty file'}."
@@ -243,7 +242,8 @@ def _read(path: Path) -> _Read:
                 f"{path}, row {number} has {len(row)} fields, the header {len(header)}. Quote "
                 "fields that hold commas."
             )
-    return _Read(header, [(n, dict(zip(header, row, strict=True))) for n, row in rows], {})
+    named = [(number, dict(zip(header, row, strict=True))) for number, row in rows]
+    return _Read(header, named, {}, table.remark)
 
 
 def has_scores(folder: Path) -> bool:

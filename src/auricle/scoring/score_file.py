@@ -13,13 +13,12 @@ Formats, all UTF-8:
 
 from __future__ import annotations
 
-import csv
 import json
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
+from auricle.delimited import DelimitedTable, read_delimited
 from auricle.errors import ScoringError
 from auricle.metrics.compute import canonical_metric, compute_prepared, prepare
 from auricle.metrics.result import MetricOptions, finite_or_none
@@ -95,40 +94,29 @@ def read_answers(path: Path) -> Answers:
         )
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            return _read(path, stream)
+            objects = _objects(path, stream)
+            if objects is not None:
+                return Answers(_from_objects(path, objects), 0)
     except UnicodeDecodeError as error:
         raise ScoringError(
             f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8 and try again."
         ) from error
     except OSError as error:
         raise ScoringError(f"{path} cannot be read ({error.strerror}).") from error
+    return _from_rows(path, read_delimited(path, fault=ScoringError))
 
 
-def _read(path: Path, stream: TextIO) -> Answers:
-    start = stream.read(4096)
+def _objects(path: Path, stream: TextIO) -> Iterator[tuple[str, Any]] | None:
+    """The objects of a JSON file with their places; None where it is a table."""
+    start = stream.read(4096).lstrip()[:1]
     stream.seek(0)
-    suffix = path.suffix.lower()
-    if suffix in (".jsonl", ".json", ".ndjson") or start.lstrip()[:1] in ("{", "["):
-        if start.lstrip()[:1] == "[":
-            return Answers(_from_objects(path, _list_items(path, stream)), 0)
-        return Answers(_from_objects(path, _lines(path, stream)), 0)
-    header = start.splitlines()[0] if start else ""
-    tabs = suffix == ".tsv" or (suffix != ".csv" and "\t" in header)
-    # Answers may be longer than the csv module's default field.
-    before = csv.field_size_limit(sys.maxsize)
-    try:
-        return _from_rows(path, csv.reader(stream, delimiter="\t" if tabs else ",", strict=True))
-    except csv.Error as error:
-        raise ScoringError(
-            f"{path} is no valid {'TSV' if tabs else 'CSV'} file ({error}). Fields that hold "
-            "quotes, separators or line ends must be quoted."
-        ) from error
-    finally:
-        csv.field_size_limit(before)
+    if path.suffix.lower() not in (".jsonl", ".json", ".ndjson") and start not in ("{", "["):
+        return None
+    return _list_items(path, stream) if start == "[" else _lines(path, stream)
 
 
-def _from_rows(path: Path, rows: Iterator[list[str]]) -> Answers:
-    header = [name.strip().lower() for name in next(rows, [])]
+def _from_rows(path: Path, table: DelimitedTable) -> Answers:
+    header = [name.strip().lower() for name in table.header]
     answer = _column(path, header, _ANSWER, "the answer")
     reference = _column(path, header, _REFERENCE, "the label")
     identity = _column(path, header, ("id",), "the clip's id")
@@ -138,11 +126,7 @@ def _from_rows(path: Path, rows: Iterator[list[str]]) -> Answers:
         raise ScoringError(f"{path} {seen}. Expected a header with 'predict' and 'labels'.")
     answers: dict[str, str] = {}
     references: dict[str, list[str]] = {}
-    empty_rows = 0
-    for number, row in enumerate(rows, 2):
-        if not any(cell.strip() for cell in row):
-            empty_rows += len(row) > 0
-            continue
+    for number, _, row in table.rows:
         if len(row) != len(header):
             raise ScoringError(
                 f"{path}, row {number} has {len(row)} fields, the header {len(header)}. Quote "
@@ -161,7 +145,7 @@ def _from_rows(path: Path, rows: Iterator[list[str]]) -> Answers:
             )
         references.setdefault(clip, []).append(row[reference])
     clips = [ScoredClip(clip, text, tuple(references[clip])) for clip, text in answers.items()]
-    return Answers(clips, empty_rows)
+    return Answers(clips, table.empty_rows)
 
 
 def _column(path: Path, header: list[str], names: Sequence[str], what: str) -> int | None:
