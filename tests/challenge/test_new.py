@@ -192,7 +192,7 @@ def test_a_folder_that_is_no_model_is_refused(
 def test_a_submission_of_a_models_folder_passes_its_check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = save_family("whisper", tmp_path / "whisper")
+    model = save_family("Whisper", tmp_path / "whisper")
     create_submission(tmp_path / "team", source=str(model))
     monkeypatch.chdir(tmp_path)
     assert execute(["check", "team"]) == 0

@@ -38,6 +38,7 @@ from auricle.encoder.failures import death
 from auricle.errors import RunBusyError, UserError
 from auricle.files import file_lock, remove_tree, scratch_folder
 from auricle.sandbox.bubblewrap import Bubblewrap, plan_command
+from auricle.sandbox.limits import Group
 from auricle.sandbox.policy import Policy
 from auricle.sandbox.wrap import Lock
 
@@ -98,6 +99,20 @@ def test_every_other_error_is_raised_in_the_organisers_command(tmp_path: Path, k
 
 def test_a_bound_that_was_met_is_the_submissions(tmp_path: Path) -> None:
     assert explain(tmp_path, stopped=Verdict.DISK_LIMIT).verdict is Verdict.DISK_LIMIT
+
+
+def test_a_verdict_says_the_limit_that_decided_it(tmp_path: Path) -> None:
+    bounds = Bounds(9.0, tmp_path, 50 * 10**9)
+    outcome = Outcome(2, b"", "", wall_s=3.0, stopped=Verdict.DISK_LIMIT, bounds=bounds)
+    lock = Lock((), {}, tmp_path, None, memory_bytes=16 * 10**9)
+    problem = explain_failure(outcome, lock, what="the smoke run")
+    assert problem.message == "During the smoke run more disk was filled than a run may (50.0 GB)."
+    (tmp_path / "memory.events").write_text("max 4\noom 1\noom_kill 1\n")
+    lock = replace(lock, group=Group("cgroup v2", {"memory": tmp_path}))
+    problem = explain_failure(replace(outcome, stopped=None), lock, what="the smoke run")
+    assert problem.verdict is Verdict.MEMORY_LIMIT
+    assert problem.message.endswith("the encoder used up all memory that it may (16.0 GB).")
+    assert problem.evidence.startswith("its own control group met the limit")
 
 
 def test_a_team_is_told_no_folders_of_the_machine(tmp_path: Path) -> None:

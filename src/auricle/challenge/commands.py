@@ -31,6 +31,7 @@ from auricle.challenge.submission import Submission
 from auricle.challenge.verdicts import Problem, UncertainError, Verdict, told
 from auricle.errors import UserError
 from auricle.files import data_home, make_folder
+from auricle.progress import bytes_text
 from auricle.sandbox.policy import GIBI, Policy
 from auricle.sandbox.wrap import Lock
 
@@ -218,12 +219,13 @@ def explain_failure(
         UserError: It was no fault of the submission: data, disk, network, or a bug of ours.
     """
     if outcome.stopped is Verdict.DISK_LIMIT:
-        said = f"During {what} more disk was filled than a run may."
+        said = f"During {what} more disk was filled than a run may{_of(outcome)}."
         return Problem(outcome.stopped, said, "the space of its own files, counted")
     if outcome.stopped is Verdict.TOO_DEEP:
         return Problem(outcome.stopped, f"During {what}: {TOO_DEEP}.", "the folders, counted")
     if lock.was_out_of_memory():
-        said = f"During {what} the encoder used up all memory that it may."
+        size = f" ({bytes_text(lock.memory_bytes)})" if lock.memory_bytes else ""
+        said = f"During {what} the encoder used up all memory that it may{size}."
         return Problem(Verdict.MEMORY_LIMIT, said, OWN_MEMORY)
     if outcome.stopped is Verdict.TIME_LIMIT:
         said = f"During {what} the limit of {outcome.wall_s:.0f} s was reached."
@@ -245,6 +247,12 @@ def explain_failure(
     if verdict is Verdict.TIME_LIMIT:
         return timed_out(Problem(verdict, said))
     return Problem(verdict, said)
+
+
+def _of(outcome: Outcome) -> str:
+    """The bound of disk that a command met, in brackets."""
+    size = outcome.bounds.folder_bytes if outcome.bounds else 0
+    return f" ({bytes_text(size)})" if size else ""
 
 
 def timed_out(problem: Problem) -> Problem:

@@ -44,6 +44,7 @@ from auricle.challenge.verdicts import Problem, UncertainError, Verdict, shown, 
 from auricle.encoder.protocol import MAX_COUNT, EncoderSpec, load_order
 from auricle.errors import UserError
 from auricle.files import make_folder, remove_tree, sha256_json, write_failure, write_text
+from auricle.progress import bytes_text
 from auricle.sandbox.policy import GIBI, Policy, own_python_paths, package_folders
 from auricle.sandbox.wrap import Lock, Locks
 
@@ -235,9 +236,11 @@ def _judge(done: Outcome, lock: Lock, what: str, places: tuple[Path, ...]) -> No
     elif done.stopped is Verdict.TOO_DEEP:
         problem = Problem(done.stopped, f"{what}: {TOO_DEEP}.")
     elif done.stopped is not None:
-        problem = Problem(done.stopped, f"{what}: it filled more disk than it may.")
+        size = f" ({bytes_text(done.bounds.folder_bytes)})" if done.bounds else ""
+        problem = Problem(done.stopped, f"{what}: it filled more disk than it may{size}.")
     elif lock.was_out_of_memory():
-        problem = Problem(Verdict.MEMORY_LIMIT, f"{what}: it used up all memory that it may.")
+        size = f" ({bytes_text(lock.memory_bytes)})" if lock.memory_bytes else ""
+        problem = Problem(Verdict.MEMORY_LIMIT, f"{what}: it used up all memory that it may{size}.")
     else:
         problem = Problem(
             Verdict.ENVIRONMENT_FAILED, f"{what} (exit code {done.code}). The last lines:\n{tail}"

@@ -55,6 +55,8 @@ class Outcome:
     stderr: str
     wall_s: float
     stopped: Verdict | None = None
+    bounds: Bounds | None = None
+    """What it was allowed to take."""
 
     def tail(self, lines: int = 12) -> str:
         """The last lines of its standard error."""
@@ -106,6 +108,7 @@ def run_bounded(
         stderr=_last_bytes(err_path).decode("utf-8", "replace"),
         wall_s=time.monotonic() - started,
         stopped=stopped,
+        bounds=bounds,
     )
 
 

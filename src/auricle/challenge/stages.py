@@ -47,6 +47,7 @@ from auricle.challenge.verdicts import (
 from auricle.encoder.protocol import judged_variables
 from auricle.errors import UserError
 from auricle.files import remove_tree
+from auricle.progress import bytes_text
 from auricle.sandbox.policy import GIBI
 from auricle.sandbox.wrap import Locks
 
@@ -222,7 +223,8 @@ class Trial:
                 problem = timed_out(problem)
             problems.append(problem)
         if out_of_memory:
-            message = f"The encoder used up all {self.settings.memory_bytes} bytes that it may."
+            size = bytes_text(self.settings.memory_bytes)
+            message = f"The encoder used up all memory that it may ({size})."
             problems.insert(0, Problem(Verdict.MEMORY_LIMIT, message, OWN_MEMORY))
         if not problems and answer.get("passed") is not True:
             problems.append(Problem(Verdict.CONTRACT_BROKEN, "The check did not pass."))

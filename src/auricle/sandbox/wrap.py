@@ -41,6 +41,8 @@ class Lock:
     group: Group | None
     start: Path | None = None
     """Where the command starts, where no sandbox sees to that."""
+    memory_bytes: int | None = None
+    """The memory that everything behind the locks may use; None where it is not held."""
 
     def python(self, interpreter: Path, name: str = "python") -> Path:
         """Make a program that runs an interpreter behind the locks, e.g. for --encoder-python."""
@@ -92,7 +94,8 @@ def wrap(policy: Policy) -> Iterator[Lock]:
     }
     try:
         with _own_folders(policy.writable, plan.user), _lock_folder(config) as (folder, prefix):
-            yield Lock(prefix, _describe(bubblewrap, group), folder, group)
+            facts = _describe(bubblewrap, group)
+            yield Lock(prefix, facts, folder, group, memory_bytes=policy.memory_bytes)
             if group:  # before the folders are handed back
                 group.close()
     finally:
@@ -122,7 +125,8 @@ def wrap_without_sandbox(policy: Policy) -> Iterator[Lock]:
     }
     try:
         with _lock_folder(config) as (folder, prefix):
-            yield Lock(prefix, _describe(None, group), folder, group, policy.folder)
+            facts = _describe(None, group)
+            yield Lock(prefix, facts, folder, group, policy.folder, policy.memory_bytes)
     finally:
         if group:
             group.close()
