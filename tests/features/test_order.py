@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,11 +20,11 @@ from auricle.data.mixture import Crop, Mixture, MixturePart
 from auricle.data.tables import asked_windows, collect_asked_clips
 from auricle.encoder.host import EncoderProcess
 from auricle.encoder.load import parse_encoder
-from auricle.features.batches import PADDED, BatchPlan
+from auricle.features.batches import EQUAL, PADDED, BatchPlan
 from auricle.features.encode import Features
 from auricle.features.store import FeatureStore
 from auricle.progress import SilentProgress
-from auricle.stages.answering import CHUNK, answer_order
+from auricle.stages.walk import CHUNK, Walk
 from making import PITCH, audio_bytes, locked, write_suite, write_tar
 
 WORDS = tuple(f"w{number}" for number in range(10))
@@ -169,11 +172,13 @@ def test_chunks_of_test_clips_are_asked_as_their_batches_are_encoded(
     asked = collect_asked_clips(noise_task(), test)
     plan = BatchPlan(mode=PADDED, budget_s=CHUNK * 0.25)
     plan.add(asked_windows(test, asked))
-    windows, chunks = answer_order(test, asked)
-    assert [len(chunk) for chunk in chunks] == [64, 64, 64, 8]
-    for chunk in chunks:  # of one length, so a chunk is a batch
-        assert len({plan.places[windows[a.id]][0].hash for a in chunk}) == 1
-    labels = [a.references[0] for a in chunks[0]]
+    data: Any = SimpleNamespace(tests={"noise": (test, asked)})
+    other: Any = None
+    found = Walk(other, data, other, bytes_per_s=1.0).questions("noise")
+    assert [len(chunk) for chunk in found.chunks] == [64, 64, 64, 8]
+    for chunk in found.chunks:  # of one length, so a chunk is a batch
+        assert len({plan.places[found.windows[a.id]][0].hash for a in chunk}) == 1
+    labels = [a.references[0] for a in found.chunks[0]]
     assert len(set(labels)) == 10
 
 
@@ -192,3 +197,37 @@ def test_the_batches_of_a_whole_mixture_are_the_same_for_every_seed(
         assert len(plan.batches) == before
         found.append([batch.hash for batch in plan.batches])
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("mode", [PADDED, EQUAL])
+@pytest.mark.parametrize(
+    "lengths_s", [(5.0,), (2.0, 3.0, 4.0, 5.0, 10.0), tuple(1 + j / 37 for j in range(700))]
+)
+def test_chunks_of_questions_need_no_more_disk_than_in_the_order_of_the_shards(
+    monkeypatch: pytest.MonkeyPatch, mode: str, lengths_s: tuple[float, ...]
+) -> None:
+    draw = random.Random(1)
+    windows = [
+        Window(
+            f"s{j // 1000}",
+            j % 1000,
+            0,
+            round(draw.choice(lengths_s) * 16_000),
+            16_000,
+            f"s{j // 1000}/k{j % 1000:04d}",
+            draw.getrandbits(64),
+        )
+        for j in range(5000)
+    ]
+
+    def needed() -> float:
+        plan = BatchPlan(mode=mode, budget_s=240.0)
+        plan.add(by_content(windows))
+        asked = sorted(windows, key=lambda window: window.length_order)
+        chunks = [asked[j : j + CHUNK] for j in range(0, len(asked), CHUNK)]
+        of_chunk = [{plan.places[w][0].hash: plan.places[w][0] for w in c} for c in chunks]
+        return max(sum(batch.duration_s for batch in one.values()) for one in of_chunk)
+
+    now = needed()
+    monkeypatch.setattr(Window, "order", property(old_order))
+    assert now <= 1.1 * needed()
