@@ -210,8 +210,8 @@ def test_what_a_missing_configuration_leaves_open_is_noted_and_can_be_set(
     process = load(str(hubert))
     assert process.loading_notes == [
         "There is no preprocessor_config.json, so this was assumed: do_normalize true, "
-        "sampling_rate 16000. Set what is otherwise with --encoder-args "
-        '({"preprocessor": {"do_normalize": ...}}).'
+        "sampling_rate 16000. If it should be otherwise, give --encoder-args "
+        '\'{"preprocessor": {"do_normalize": false}}\'.'
     ]
     assumed = features_of(process, loud)
     given = load(str(hubert), preprocessor={"do_normalize": False})
@@ -314,3 +314,13 @@ def test_a_model_of_its_own_code_may_have_no_extractor(load: Load, tmp_path: Pat
     process = remote(load, folder, preprocessor=False)
     again = features_of(process, probe_audio(1, 16_000))
     assert np.array_equal(samples, again)
+
+
+def test_settings_of_a_models_own_extractor_can_be_set(load: Load, tmp_path: Path) -> None:
+    folder = save_padding_remote(tmp_path / "m")
+    window = probe_audio(1, 16_000)
+    assert len(features_of(remote(load, folder), window)) == 50
+    wider = remote(load, folder, preprocessor={"hop_length": 320})
+    assert len(features_of(wider, window)) == 25
+    with pytest.raises(ValueError, match=r"names 'hop', which the feature extractor"):
+        remote(load, folder, preprocessor={"hop": 320})

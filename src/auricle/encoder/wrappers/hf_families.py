@@ -19,7 +19,7 @@ _WAVE = (
     *("unispeech", "unispeech-sat", "sew", "sew-d"),
 )
 # What `hf_frontend.py` does, in the words of the extractors' settings.
-_MEL = {"sampling_rate": SAMPLE_RATE, "n_fft": 400, "hop_length": 160, "do_normalize": False}
+_MEL = {"sampling_rate": SAMPLE_RATE, "n_fft": 400, "hop_length": 160}
 _KALDI = {"sampling_rate": SAMPLE_RATE, "feature_size": 80, "num_mel_bins": 80, "stride": 2}
 
 
@@ -301,9 +301,20 @@ def _extractor(files: Checkpoint) -> Any:
             "There is no preprocessor_config.json, so the model is given samples at 16000 Hz."
         )
         return None
-    trust = {**files.source, "trust_remote_code": True, **files.given}
+    trust = {**files.source, "trust_remote_code": True}
+    make = transformers.AutoFeatureExtractor.from_pretrained
     try:
-        extractor = transformers.AutoFeatureExtractor.from_pretrained(files.model, **trust)
+        extractor = make(files.model, **trust)
+        strange = sorted(name for name in files.given if not hasattr(extractor, name))
+        if strange:
+            raise ModelError(
+                f"preprocessor names {strange[0]!r}, which the feature extractor of {files.model} "
+                "does not have. Leave it out."
+            )
+        if files.given:
+            extractor = make(files.model, **trust, **files.given)
+    except ModelError:
+        raise
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().partition("\n")[0][:200].rstrip(".:")
         raise ModelError(

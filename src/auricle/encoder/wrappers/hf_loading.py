@@ -249,8 +249,10 @@ class Checkpoint:
         assumed = {k: v for k, v in {**choices, **expected}.items() if k not in self.given}
         if found is None and assumed:
             shown = ", ".join(f"{name} {json.dumps(value)}" for name, value in assumed.items())
-            can = f' ({{"preprocessor": {{"{next(iter(choices))}": ...}}}})' if choices else ""
-            how = f" Set what is otherwise with --encoder-args{can}." if choices else ""
+            how = ""
+            for name, value in choices.items():
+                other = json.dumps({"preprocessor": {name: not value}})
+                how = f" If it should be otherwise, give --encoder-args '{other}'."
             self.notes.append(
                 f"There is no preprocessor_config.json, so this was assumed: {shown}.{how}"
             )
@@ -317,7 +319,8 @@ class Checkpoint:
 
 def _reason(error: BaseException) -> str:
     text = str(error).strip().partition("\n")[0].rstrip(".:")
-    return text if isinstance(error, OSError) else f"{type(error).__name__}: {text}"
+    kind = "" if isinstance(error, OSError) else type(error).__name__
+    return ": ".join(filter(None, (kind, text)))
 
 
 def _is_pointer(path: Path) -> bool:
