@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import torch
 from lalm_material import DIM, Material
+from safetensors.torch import load_file, save_file
 
 from auricle.errors import CatalogError
 from auricle.lalm.batch import block_batches, pack
@@ -143,6 +146,39 @@ def test_official_recipe_trains_as_many_numbers_as_the_protocol_says(tokens, mak
 def test_decoder_that_cannot_be_loaded_is_one_sentence(make_recipe, tokens, tmp_path):
     with pytest.raises(CatalogError, match=r"cannot be loaded.*transformers' format"):
         build(make_recipe(decoder=str(tmp_path / "nothing")), tokens, "auto")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            lambda w: {k: v for k, v in w.items() if "layers.1." not in k},
+            r"lacks weights .*: model\.layers\.1\.input_layernorm\.weight, .* and 6 more\. They",
+        ),
+        (
+            lambda w: {**w, "model.norm.weight": torch.ones(3)},
+            r"in another shape, weights .*: model\.norm\.weight\. They would be random",
+        ),
+    ],
+)
+def test_decoder_that_would_be_random_in_part_is_refused(
+    make_recipe, tokens, tiny_llama, tmp_path, change, told
+):
+    folder = tmp_path / "cut"
+    shutil.copytree(tiny_llama, folder)
+    weights = change(load_file(folder / "model.safetensors"))
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CatalogError, match=told):
+        build(make_recipe(decoder=str(folder)), tokens, "auto")
+
+
+def test_decoder_whose_file_is_damaged_is_one_sentence(make_recipe, tokens, tiny_llama, tmp_path):
+    folder = tmp_path / "cut"
+    shutil.copytree(tiny_llama, folder)
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[:100])
+    with pytest.raises(CatalogError, match=r"cannot be loaded \(.*\)\. Expected a folder"):
+        build(make_recipe(decoder=str(folder)), tokens, "auto")
 
 
 def test_another_architecture_runs_through_transformers(make_recipe, tokens, material, tmp_path):

@@ -215,16 +215,29 @@ def _load(name: str) -> Any:
 
     try:
         with _no_bar():
-            model = AutoModelForCausalLM.from_pretrained(
-                name, dtype=torch.float32, attn_implementation="sdpa"
+            model, info = AutoModelForCausalLM.from_pretrained(
+                name,
+                dtype=torch.float32,
+                attn_implementation="sdpa",
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # refused below, by name
             )
-    except (OSError, ValueError) as error:
+    except Exception as error:  # whatever a damaged file makes its reader raise
         line = (str(error).splitlines() or [type(error).__name__])[0]
         raise CatalogError(
             f"The decoder '{name}' cannot be loaded ({line}). Expected a folder in transformers' "
             "format or a model's name on the hub; check the recipe's field 'decoder', or fetch the "
             "model while a network is at hand."
         ) from error
+    other = {key for key, *_ in info["mismatched_keys"]}
+    for names, what in ((info["missing_keys"], "lacks"), (other, "has, in another shape,")):
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            raise CatalogError(
+                f"The decoder '{name}' {what} weights that its config.json asks for: "
+                f"{', '.join(sorted(names)[:3])}{more}. They would be random numbers; fetch or "
+                "save the whole model again."
+            )
     return model.eval()
 
 
