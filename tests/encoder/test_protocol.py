@@ -181,6 +181,24 @@ def test_a_field_that_is_not_what_it_should_be_is_refused(
     assert len(sentence) < 600
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        (
+            "files",
+            ["/" + "a" * 4_096],
+            r"files\.0 is '/a+\.\.\.; expected at most 4096 characters$",
+        ),
+        ("packages", [], r"packages is \[\]; expected a valid dictionary$"),
+        ("python", "3", r"python is '3'; expected pattern "),
+        ("num_parameters", 1 << 61, r"expected less than or equal to 1152921504606846976$"),
+    ],
+)
+def test_it_is_told_which_field_and_what_was_expected(field: str, value: object, says: str) -> None:
+    with pytest.raises(NonsenseError, match=f"^a 'report' answer that does not fit: .*{says}"):
+        read_answer(json.dumps({**HONEST["report"], field: value}).encode(), Report)
+
+
 @pytest.mark.parametrize("op", KINDS)
 def test_every_field_must_be_there(op: str) -> None:
     for field in HONEST[op].keys() - {"mask"}:

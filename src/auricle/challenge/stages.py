@@ -248,7 +248,8 @@ class Trial:
         if any(check.get("passed") is None for check in found) or not found:
             note = f"no verdict without a GPU; growth in main memory as an estimate: {size}"
             return Stage("memory", None, note=note)
-        return judged("memory", [], f"{size} at most, of {CARD_BYTES / 1e9:.0f} GB")
+        card = f"{CARD_BYTES / 1e9:.0f} GB"
+        return judged("memory", [], f"{size} at most, of {card}, as its process says")
 
     def smoke(self) -> Stage:
         """The smoke stage: a whole run with few steps."""

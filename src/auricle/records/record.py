@@ -6,6 +6,7 @@ that it was not given, so that reading and writing a file again changes nothing 
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from auricle.errors import DamagedFileError
 
 _LONGEST = 60
+_SHOULD = re.compile(r"^\w+ should (be|have|match) ")
 
 
 class Record(BaseModel):
@@ -66,7 +68,7 @@ def first_problem(error: ValidationError | RecursionError) -> str:
         return f"{where}: {first['ctx']['error']}{more}" if where else f"{first['ctx']['error']}"
     seen = repr(first["input"])
     seen = seen if len(seen) <= _LONGEST else f"{seen[:_LONGEST]}..."
-    expected = first["msg"].removeprefix("Input should be ")
+    expected = _SHOULD.sub("", first["msg"])
     if not where:
         return f"it holds {seen}; expected an object"
     return f"{where} is {seen}; expected {expected}{more}"
