@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -283,6 +283,21 @@ def open_data(job: Job, progress: Progress) -> Data:
             problems.append(str(error))
     if problems:
         raise DataError("\n".join(problems))
+    return join_data(job, opened, progress)
+
+
+def join_data(job: Job, opened: Mapping[str, Mapping[str, ClipTable]], progress: Progress) -> Data:
+    """What a job trains on and asks, from its opened tables; every label is read.
+
+    Args:
+        job: What was asked for.
+        opened: Its tables by side and task.
+        progress: Is told of labels that look wrong.
+
+    Raises:
+        DataError: Something lacks a field; problems are listed together.
+    """
+    problems: list[str] = []
     parts, tests = [], {}
     texts: list[str] = []
     held_out = job.suite.held_out

@@ -170,3 +170,29 @@ def test_official_tasks_name_where_they_come_from() -> None:
         task: Task = get_task(name)
         assert task.homepage.startswith(("https://", "http://"))
         assert task.licence
+
+
+def test_every_official_task_says_what_it_amounts_to() -> None:
+    for name in ROWS:
+        task = get_task(name)
+        assert set(task.size) == {"train", "test"}, name
+        if task.test_clips is not None:
+            assert task.size["test"].clips == task.test_clips, name
+
+
+def test_sizes_are_those_of_the_data_sets_papers() -> None:
+    """By hand, from the papers: number of clips times their length, or the hours of a table."""
+    sizes = {name: get_task(name).size for name in ROWS}
+    for name, length_s in (
+        *(("esc-50", 5), ("libricount", 5), ("gtzan", 30), ("freemusicarchive", 30)),
+        *(("nsynth", 4), ("mecat", 10), ("speechcommandsv1", 1)),
+    ):
+        for size in sizes[name].values():
+            assert size.hours == pytest.approx(size.clips * length_s / 3600, rel=0.01), name
+    assert sum(size.clips for size in sizes["esc-50"].values()) == 2_000
+    assert sum(size.clips for size in sizes["libricount"].values()) == 5_720
+    assert sum(size.clips for size in sizes["urbansound8k"].values()) == 8_732
+    assert sum(size.hours for size in sizes["urbansound8k"].values()) == pytest.approx(8.75)
+    assert sum(size.hours for size in sizes["fsd50k"].values()) == pytest.approx(108.3)
+    assert sizes["librispeech"]["train"].hours == 100.6
+    assert sizes["fluentspeechcommands"]["train"].clips == 23_132

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +18,8 @@ from auricle.cli.app import execute
 from auricle.errors import ScoringError
 from auricle.plan.make import WORTH_STEPS
 from auricle.plan.make import make_plan as plan_of
+from auricle.plan.speed import first_look
+from auricle.progress import SilentProgress
 from auricle.runs.folder import RunFolder
 from commands import auricle
 from local_hub import LocalHub
@@ -26,6 +31,14 @@ def make_plan(*arguments: Any, **options: Any) -> dict[str, Any]:
     return plan_of(*arguments, **options).to_json()
 
 
+DECODER = (
+    "{hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 2, num_key_value_heads: 1, "
+    "intermediate_size: 64, max_position_embeddings: 512, vocab_size: 280}"
+)
+SMALL = (
+    *("decoder=mini", f"decoder_config={DECODER}", "train.steps=40", "train.batch_size=8"),
+    "answer.max_new_tokens=4",
+)
 TINY = (
     *("train.batch_size=8", "train.warmup=2", "answer.max_new_tokens=4"),
     *("decoder_config.hidden_size=32", "decoder_config.intermediate_size=64"),
@@ -147,21 +160,35 @@ def test_further_evaluations_are_planned_as_they_will_be_done(suite: Path, home:
         assert json.loads(folder.plan.read_text()) == expected
 
 
-def test_without_the_data_a_plan_says_what_the_catalog_knows(
+def test_without_the_data_a_plan_goes_the_same_walk_over_stand_ins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    done = auricle("plan", "logmel", "--suite", "esc-50", "--json", home=home)
-    plan = json.loads(done.stdout)
+    words = [word for setting in SMALL for word in ("--set", setting)]
+    chosen = ("plan", "logmel", "--suite", "esc-50", "--device", "cpu", *words)
+    plan = json.loads(auricle(*chosen, "--time-limit", 0, "--json", home=home).stdout)
     rows = {record["side"]: record for record in plan["tasks"]}
-    assert (rows["train"]["clips"], rows["test"]["clips"]) == (None, 400)
-    assert (plan["missing_shards"], plan["download_bytes"]) == (5, None)
-    assert plan["stages_s"] == {"fetch": None, "encode": None, "train": None, "answer": None}
-    text = auricle("plan", "logmel", "--suite", "esc-50", home=home).stdout
-    assert "400 (catalog)" in text
-    assert "unknown" in text
-    assert "5 shards are not on this machine" in text
+    # ESC-50 has 2,000 clips of 5 s in five folds, of which the fifth is asked.
+    assert [(rows[s]["clips"], rows[s]["clips_from"]) for s in rows] == [
+        (1600, "catalog"),
+        (400, "catalog"),
+    ]
+    assert rows["train"]["hours"] + rows["test"]["hours"] == pytest.approx(
+        2000 * 5 / 3600, rel=0.01
+    )
+    assert (plan["missing_shards"], plan["download_from"]) == (5, "catalog")
+    sizes = get_task("esc-50").size
+    assert plan["download_bytes"] == sizes["train"].bytes + sizes["test"].bytes
+    # 320 draws of 1,600 clips are 1600 * (1 - (1 - 1 / 1600) ** 320) = 290 clips on average.
+    assert plan["train_windows"] == pytest.approx(290, abs=15)
+    assert plan["test_windows"] == 400
+    hours = (plan["train_windows"] + 400) * 5 / 3600
+    assert plan["encode_hours"] == pytest.approx(hours, rel=0.01)
+    for name in ("encode", "train", "answer"):
+        assert plan["stages_s"][name] > 0
+    assert 0 < plan["at_least_s"]["encode"]
+    assert (plan["on_gpu"], plan["interrupted"]) == (False, False)
     assert not home.exists()
 
 
@@ -172,6 +199,108 @@ def test_a_plan_names_the_fields_that_have_no_effect(
     (tmp_path / "train.yaml").write_text(f"save_steps: 7\ntrain_data: {{{data}}}\n")
     assert execute(["plan", "logmel", "--suite", str(tmp_path / "train.yaml"), "--quiet"]) == 0
     assert "save_steps: checkpoints are written by time" in capsys.readouterr().err
+
+
+@pytest.fixture
+def unknown(tmp_path: Path) -> Path:
+    """A suite of one task, of whose shards nobody knows what they amount to."""
+    file = tmp_path / "unknown.yaml"
+    task = {"prompt": "?", "metric": "accuracy", "repository": "nobody/nothing"}
+    task |= {"train_shards": ["train.tar"], "test_shards": ["test.tar"]}  # type: ignore[dict-item]
+    file.write_text(yaml.safe_dump({"name": "unknown", "recipe": "mini", "tasks": {"x": task}}))
+    return file
+
+
+def test_what_nobody_knows_is_called_unknown(
+    unknown: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    plan = make_plan("logmel", str(unknown))
+    assert [record["clips"] for record in plan["tasks"]] == [None, None]
+    assert (plan["missing_shards"], plan["download_bytes"], plan["download_from"]) == (
+        2,
+        None,
+        None,
+    )
+    assert plan["stages_s"] == {"fetch": None, "encode": None, "train": None, "answer": None}
+    text = auricle("plan", "logmel", "--suite", unknown, "--device", "cpu", home=home).stdout
+    assert "unknown" in text
+    assert "2 shards are not on this machine" in text
+    assert "GPU" not in text
+
+
+class _Impatient(SilentProgress):
+    """A user who presses Ctrl-C after some units of the calibration."""
+
+    def __init__(self, units: int) -> None:
+        self.units = units
+
+    @contextlib.contextmanager
+    def stage(self, name: str, total: float, unit: str, *, done: float = 0) -> Iterator[Any]:
+        yield self if name == "calibrate" else SimpleNamespace(advance=_nothing, note=_nothing)
+
+    def advance(self, amount: float = 1) -> None:
+        self.units -= 1
+        if not self.units:
+            raise KeyboardInterrupt
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+
+def _nothing(*_: object) -> None:
+    """Say nothing."""
+
+
+def test_a_plan_that_is_stopped_says_what_is_known_by_then(suite: Path, home: Path) -> None:
+    plan = make_plan("logmel", str(suite), options=options(suite, 60), progress=_Impatient(2))
+    assert plan["interrupted"]
+    assert [plan["stages_s"][name] is None for name in ("encode", "train", "answer")] == [
+        False,
+        False,
+        True,
+    ]
+    assert plan["train_windows"] == 24
+    assert not list(home.glob("plans/*"))  # a run takes no plan that was stopped
+
+
+def test_a_plan_that_is_stopped_ends_as_other_commands_do(
+    suite: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("auricle.plan.make._work_out", stopped)
+    assert execute(["plan", "logmel", "--suite", str(suite), "--quiet"]) == 130
+    assert "Stopped early: what was not measured yet is unknown." in capsys.readouterr().out
+
+
+def test_the_dev_suite_is_offered_for_tonight(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("auricle.plan.make._calibrate", lambda *_: None)
+    assert execute(["plan", "logmel", "--suite", "cremad", "--quiet"]) == 0
+    assert "tonight" not in capsys.readouterr().out
+    monkeypatch.setattr("auricle.plan.make.open_with_stand_ins", lambda *_: None)
+    assert execute(["plan", "logmel", "--suite", "track-a", "--quiet"]) == 0
+    text = capsys.readouterr().out
+    assert "For tonight: --suite track-a-dev" in text
+    assert "Download: 128.3 GB, an estimate of the catalog." in text
+
+
+def test_a_first_look_is_the_least_that_a_second_of_audio_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+
+    def encode(audio: list[Any], *, labels: list[str]) -> None:
+        now[0] += 2.0 + len(audio[0]) / 16_000 * 0.25  # two seconds for any call
+
+    monkeypatch.setattr("auricle.plan.speed.time.monotonic", lambda: now[0])
+    process: Any = SimpleNamespace(encode=encode)
+    assert first_look(process, [1.0, 10.0]) == pytest.approx(0.25)
+    assert first_look(process, [5.0, 5.0]) == pytest.approx(0.25)
 
 
 def test_without_the_decoder_a_plan_says_what_the_data_tell(suite: Path, home: Path) -> None:
@@ -201,6 +330,7 @@ def test_the_hub_is_asked_for_the_sizes_of_missing_shards(
     task = get_task("esc-50")
     names = [name for side in ("train", "test") for name in task.expanded_shards(side)]
     files = {name: bytes(100 + place) for place, name in enumerate(names)}
+    monkeypatch.setattr("auricle.plan.make._calibrate", lambda *_: None)
     with LocalHub({str(task.repository): files}).running() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
@@ -208,5 +338,5 @@ def test_the_hub_is_asked_for_the_sizes_of_missing_shards(
         del hub.files[str(task.repository)][names[0]]
         partly = make_plan("logmel", "esc-50")
     assert (plan["download_bytes"], plan["download_from"]) == (100 * 5 + 10, "hub")
-    assert (partly["download_bytes"], partly["download_from"]) == (None, None)
+    assert partly["download_from"] == "catalog"
     assert not home.exists()

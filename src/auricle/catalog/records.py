@@ -30,6 +30,7 @@ def task_record(task: Task) -> dict[str, Any]:
         "train_field": task.train_field,
         "test_field": task.test_field,
         "test_clips": task.test_clips,
+        "size": {side: size.model_dump() for side, size in task.size.items()},
         "steps": task.steps,
         "licence": task.licence,
         "homepage": task.homepage,

@@ -74,6 +74,19 @@ class Synthetic(_Spec):
     clips_per_shard: int = Field(gt=0)
 
 
+class SideSize(_Spec):
+    """What one side of a task amounts to, known before any of it is on this machine."""
+
+    clips: int = Field(gt=0)
+    hours: float = Field(gt=0)
+    bytes: int = Field(gt=0)
+    """Of the packed shards: from the hours and the kind of file, so always an estimate."""
+    source: str = Field(min_length=1)
+    """Who says so."""
+    estimate: bool = False
+    """Whether clips or hours are derived too."""
+
+
 class Task(_Spec):
     """One dataset with its prompt, label field and metric."""
 
@@ -115,6 +128,8 @@ class Task(_Spec):
     """Steps of a run on this task alone; None = the recipe's."""
     test_clips: int | None = Field(default=None, gt=0)
     """Published size of the test set."""
+    size: dict[Side, SideSize] = {}
+    """What `auricle plan` says of a side whose shards are not on this machine."""
     synthetic: Synthetic | None = None
     folder: str = ""
     """Where relative paths in ``train_shards`` start; set when a user's file is loaded."""
@@ -175,6 +190,10 @@ class Task(_Spec):
     def expanded_shards(self, side: str) -> tuple[str, ...]:
         """The shards of one side, ``train`` or ``test``."""
         return self.expanded_train_shards if side == "train" else self.expanded_test_shards
+
+    def size_of(self, side: str) -> SideSize | None:
+        """What a side is known to amount to, without its shards."""
+        return next((size for known, size in self.size.items() if known == side), None)
 
     def only(self, side: Side) -> Task:
         """The task without the other side's shards, which then are neither fetched nor opened.

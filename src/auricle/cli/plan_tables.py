@@ -10,6 +10,9 @@ from auricle.progress import bytes_text, duration_text
 from auricle.records.plan import Plan, PlannedSide
 
 UNKNOWN = "unknown"
+_TONIGHT = ("track-a", "track-b")
+"""Suites that have a small one of the same tasks."""
+_A_NIGHT_S = 12 * 3600
 
 
 def print_plan(plan: Plan) -> None:
@@ -34,13 +37,52 @@ def print_plan(plan: Plan) -> None:
         print(f"What a run will cost is unknown: {plan.problem}")
     if any((each.features_bytes or 0) > each.free_bytes for each in plans):
         print("The features need more disk than is free: bound them with --disk-budget.")
+    for sentence in _in_short(plans):
+        print(sentence)
+
+
+def _in_short(plans: Sequence[Plan]) -> Iterator[str]:
+    """Download, hours and memory in a sentence each, and what is to be done."""
+    plan = plans[0]
+    yield ""
+    if plan.interrupted:
+        yield "Stopped early: what was not measured yet is unknown."
+    if plan.download_bytes:
+        told = "as the hub says" if plan.download_from == "hub" else "an estimate of the catalog"
+        yield f"Download: {bytes_text(plan.download_bytes)}, {told}."
+    wall_s = _sum(s for each in plans for k, s in each.stages_s.items() if _counts(each, k))
+    if wall_s is not None:
+        yield f"Time: about {duration_text(wall_s)} on this machine, {plan.device}."
+    elif least := sum(s or 0.0 for s in (plan.at_least_s | _known(plan)).values()):
+        yield f"Time: at least {duration_text(least)} on this machine, {plan.device}."
+    memory = plan.memory
+    most = max((each.memory.most_bytes or 0 for each in plans), default=0)
+    if most and memory.machine_bytes:
+        verdict = "it should fit" if most < memory.machine_bytes else "it does not fit"
+        where = "this machine has" if plan.device == "cpu" else "its GPU has"
+        room = f"{where} {bytes_text(memory.machine_bytes)}: {verdict} (an estimate)"
+        yield f"Memory: {bytes_text(most)} at most; {room}."
+    if plan.suite in _TONIGHT and (plan.missing_shards or (wall_s or 0) > _A_NIGHT_S):
+        yield (
+            f"For tonight: --suite {plan.suite}-dev asks held-out training clips and trains 5,000 "
+            f"steps instead of {plan.steps:,}."
+        )
     if missing := sum(each.missing_shards for each in plans):
         again = ", and again for each --eval," if plan.further else ""
-        print(
+        yield (
             f"{missing} shards are not on this machine; 'auricle data fetch {plan.suite}' "
             f"(synthetic ones: 'auricle data make'){again} brings them. Give this command again "
             "then."
         )
+
+
+def _known(plan: Plan) -> dict[str, int | float | None]:
+    return {stage: s for stage, s in plan.stages_s.items() if s is not None}
+
+
+def _counts(plan: Plan, stage: str) -> bool:
+    """Whether a stage is work of a plan."""
+    return stage in ("encode", "answer") or (stage == "train" and plan.steps > 0)
 
 
 def _further_row(plan: Plan) -> list[str]:
@@ -84,7 +126,8 @@ def _amount_rows(plan: Plan) -> Iterator[tuple[str, str, str]]:
     yield "encoded by earlier runs", _hours(plan.stored_hours), "of audio"
     missing = sum(each.missing_shards for each in [plan, *plan.further])
     shards = f"{missing} shards" if missing else ""
-    source = f"{shards}, as the hub says" if plan.download_from else shards
+    told = {"hub": ", as the hub says", "catalog": ", an estimate", None: ""}
+    source = shards + told[plan.download_from]
     yield "download", bytes_text(plan.download_bytes), source
     yield "shards on disk", bytes_text(plan.shards_bytes), ""
     budget = plan.disk_budget
@@ -93,10 +136,12 @@ def _amount_rows(plan: Plan) -> Iterator[tuple[str, str, str]]:
     yield "checkpoints on disk", bytes_text(plan.checkpoints_bytes), "in the run's folder"
     yield "free in the data home", bytes_text(plan.free_bytes), ""
     yield "spans of the training", _count(plan.spans), ""
-    memory = plan.memory
-    for name in ("encoder", "train", "answer"):
-        card = f"estimate, of {bytes_text(memory.card_bytes)}"
-        yield f"GPU memory: {name}", bytes_text(getattr(memory, f"{name}_bytes")), card
+    memory, on_gpu = plan.memory, plan.on_gpu
+    name = "GPU memory" if on_gpu else "memory"
+    most = memory.card_bytes if on_gpu else memory.machine_bytes
+    for stage in ("encoder", "train", "answer"):
+        needed = bytes_text(getattr(memory, f"{stage}_bytes"))
+        yield f"{name}: {stage}", needed, f"estimate, of {bytes_text(most)}"
 
 
 def _stage_rows(plan: Plan) -> Iterator[list[str]]:

@@ -209,7 +209,7 @@ def plan_command(
         from auricle.cli.plan_tables import print_plan
 
         print_plan(plan)
-    return 0
+    return 130 if plan.interrupted else 0
 
 
 def _refuse_configs(command: str, encoder: str, configs: Sequence[str] | None) -> None:

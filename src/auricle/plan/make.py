@@ -14,7 +14,10 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import torch
 
@@ -25,13 +28,21 @@ from auricle.features.encode import Features
 from auricle.features.store import FeatureStore
 from auricle.files import read_json, write_json
 from auricle.job import Data, Job, RunOptions, open_data, resolve, warn_of_ignored
+from auricle.lalm.tokens import Tokens
 from auricle.plan.amounts import DryStore
 from auricle.plan.calibration import Calibration
 from auricle.plan.memory import estimate_memory
 from auricle.plan.sampling import Limit
-from auricle.plan.speed import training_steps
-from auricle.plan.tasks import describe_tasks, is_complete
-from auricle.progress import Progress, SilentProgress
+from auricle.plan.speed import first_look, training_steps
+from auricle.plan.stand_in import (
+    absent,
+    can_stand_in,
+    open_with_stand_ins,
+    wide_tokens,
+    with_stand_in_decoder,
+)
+from auricle.plan.tasks import audio_at_least_s, describe_tasks, is_complete
+from auricle.progress import Progress, SilentProgress, duration_text
 from auricle.records.plan import SCHEMA_VERSION, Plan, PlannedSide
 from auricle.runs.folder import RunFolder, safe_name
 from auricle.stages.encoding import Encoding
@@ -78,59 +89,141 @@ def make_plan(
     plans = [_begun(each, describe_tasks(each)) for each in jobs]
     for place, (one, _) in enumerate(further, start=1):
         plans[place] = plans[place].with_fields(evaluation=one.name, training=one.training)
-    if not all(is_complete(each.tasks) for each in plans):
-        size = missing_bytes([task for each in jobs for task in each.tasks], home=job.home)
-        source = None if size is None else "hub"
-        plans[0] = plans[0].with_fields(download_bytes=size, download_from=source)
-        return plans[0].with_fields(further=plans[1:])
-    opened = [(each, open_data(each, progress)) for each in jobs]
-    plans = [
-        plan.with_fields(tasks=describe_tasks(*each))
-        for plan, each in zip(plans, opened, strict=True)
-    ]
     try:
-        return _calibrate(opened, plans, Limit(_MOST_UNITS, calibration_s / 3), progress)
-    except CatalogError as error:  # the decoder is not here yet
-        return plans[0].with_fields(problem=str(error), further=plans[1:])
+        _work_out(jobs, plans, Limit(_MOST_UNITS, calibration_s / 3), progress)
+    except KeyboardInterrupt:
+        plans[0] = plans[0].with_fields(interrupted=True)
+    return plans[0].with_fields(further=plans[1:])
+
+
+def _work_out(jobs: Sequence[Job], plans: list[Plan], limit: Limit, progress: Progress) -> None:
+    """Complete the plans of a run and of its further evaluations, as far as can be."""
+    lacks = [not is_complete(plan.tasks) for plan in plans]
+    if any(lacks):
+        plans[0] = plans[0].with_fields(**_download(jobs, plans))
+        if not all(can_stand_in(job, plan.tasks) for job, plan in zip(jobs, plans, strict=True)):
+            return
+    job = jobs[0]
+    torch.set_num_threads(job.threads)
+    with tempfile.TemporaryDirectory(prefix=".tmp-auricle-plan-") as name:
+        # A machine that has no data home yet gets none for its encoder's log.
+        lent = job if job.home.exists() else replace(job, home=Path(name))
+        with LazyEncoder(lent) as lazy:
+            plans[0] = _with_first_look(job, plans[0], lazy, progress)
+            opened = []
+            for place, each in enumerate(jobs):
+                if lacks[place]:
+                    opened.append((each, open_with_stand_ins(each, plans[place].tasks, progress)))
+                else:
+                    opened.append((each, open_data(each, progress)))
+                    sides = describe_tasks(*opened[-1])
+                    plans[place] = plans[place].with_fields(tasks=sides)
+            try:
+                _calibrate(opened, plans, lazy, Path(name), limit, progress)
+            except CatalogError as error:  # the decoder is not here yet, and not the official one
+                plans[0] = plans[0].with_fields(problem=str(error))
+
+
+def _with_first_look(job: Job, plan: Plan, lazy: LazyEncoder, progress: Progress) -> Plan:
+    """The plan with what encoding takes at least, which is known in seconds."""
+    audio_s = audio_at_least_s(job, plan.tasks)
+    if not audio_s:
+        return plan
+    lengths = [each.hours * 3600 / each.clips for each in plan.tasks if each.hours and each.clips]
+    crop_s = job.recipe.crop.length_s
+    lazy.properties()  # the encoder has warmed up
+    rate = first_look(
+        lazy.get(), [min(s, crop_s) for s in (min(lengths), median(lengths), max(lengths))]
+    )
+    progress.message(
+        f"At least {duration_text(rate * audio_s)} to encode {audio_s / 3600:,.1f} h of audio; "
+        "training and answers come on top. Ctrl-C ends the plan with what is known by then."
+    )
+    return plan.with_fields(at_least_s={"encode": round(rate * audio_s, 3)})
+
+
+def _download(jobs: Sequence[Job], plans: Sequence[Plan]) -> dict[str, Any]:
+    """What is to be downloaded, as the hub says, or else the catalog."""
+    tasks = [task for each in jobs for task in each.tasks]
+    size = missing_bytes(tasks, home=jobs[0].home)
+    if size is not None:
+        return {"download_bytes": size, "download_from": "hub"}
+    sizes: dict[tuple[str, str], float] = {}
+    for job, plan in zip(jobs, plans, strict=True):
+        named = {task.name: task for task in job.tasks}
+        for one in absent(plan.tasks):
+            whole = named[one.task].size_of(one.side)
+            if whole is None:
+                return {}
+            there = one.present / one.shards if one.shards else 0.0
+            sizes[one.task, one.side] = whole.bytes * (1 - there)
+    return {"download_bytes": round(sum(sizes.values())), "download_from": "catalog"}
 
 
 def _calibrate(
-    opened: Sequence[tuple[Job, Data]], plans: Sequence[Plan], limit: Limit, progress: Progress
-) -> Plan:
-    """Complete the plan of a run, which is the first, and those of its further evaluations."""
+    opened: Sequence[tuple[Job, Data]],
+    plans: list[Plan],
+    lazy: LazyEncoder,
+    scratch: Path,
+    limit: Limit,
+    progress: Progress,
+) -> None:
+    """Complete the plan of a run, which is the first, and those of its further evaluations.
+
+    Raises:
+        CatalogError: The decoder is not on this machine.
+        KeyboardInterrupt: The user ended it; the plans hold what is known.
+    """
     job = opened[0][0]
-    torch.set_num_threads(job.threads)
-    with LazyEncoder(job) as lazy, tempfile.TemporaryDirectory(prefix=".tmp-auricle-plan-") as name:
-        progress.message("Calibrating: a few batches, training steps and answers")
-        tokens = open_tokens(*opened[0], Path(name) / "tokenizer")
+    progress.message("Calibrating: a few batches, training steps and answers")
+    first = _open_tokens(*opened[0], scratch / "tokenizer")
+    there = DryStore(open_store(job, lazy))
+    for place, (each, data) in enumerate(opened):
+        own = RunFolder(scratch / each.suite.name)
+        if _reuses(each):
+            near, tokens = replace(each, recipe=first[0].recipe), first[1]
+        else:
+            near, tokens = _open_tokens(each, data, own.tokenizer)
+        walk = _walk(near, data, lazy, own.path)
+        calibration = Calibration(walk, lazy, tokens, there=there, folder=own)
+        batches, limits = calibration.amounts.encode, (limit,) * 3
+        measured = calibration.measure(walk.features, batches, limits, progress=progress)
+        plans[place] = plans[place].with_fields(**measured)
+        if calibration.interrupted:
+            raise KeyboardInterrupt
+    if all(is_complete(plan.tasks) for plan in plans):
         run = find_folder(*opened[0], lazy)
-        store = open_store(job, lazy)
-        there, found = DryStore(store), []
-        for (each, data), plan in zip(opened, plans, strict=True):
-            own = RunFolder(Path(name) / each.suite.name)
-            spoken = tokens if _reuses(each) else open_tokens(each, data, own.tokenizer)
-            batches = batches_of(each, lazy.properties())
-            features = Features(
-                BatchPlan(
-                    mode=batches.mode,
-                    budget_s=batches.budget_s,
-                    resampler=each.recipe.audio.resampler,
-                ),
-                FeatureStore(own.path, dtype=store.dtype, dim=store.dim),
-                data.source,
-                encoder=lazy.get,
-                workers=each.workers,
-            )
-            walk = Walk(each, data, features, bytes_per_s=stored_bytes_per_s(store, lazy))
-            walk.plan_batches()
-            calibration = Calibration(walk, lazy, spoken, there=there, folder=own)
-            measured = calibration.measure(features, calibration.amounts.encode, (limit,) * 3)
-            found.append(plan.with_fields(**measured))
-        found[0] = found[0].with_fields(further=found[1:])
-        for (each, data), plan in zip(opened, found, strict=True):
-            begun = run if _reuses(each) else find_folder(each, data, lazy)
-            plan.write(_plan_path(each, begun))
-    return found[0]
+        whole = [plans[0].with_fields(further=plans[1:]), *plans[1:]]
+        for (each, data), plan in zip(opened, whole, strict=True):
+            plan.write(_plan_path(each, run if _reuses(each) else find_folder(each, data, lazy)))
+
+
+def _open_tokens(job: Job, data: Data, made: Path) -> tuple[Job, Tokens]:
+    """The decoder's tokenizer, and the job with a decoder that can be built on this machine."""
+    try:
+        return job, open_tokens(job, data, made)
+    except CatalogError:
+        other = with_stand_in_decoder(job)
+        if other is None:
+            raise
+        return other, wide_tokens(other, open_tokens(other, data, made))
+
+
+def _walk(job: Job, data: Data, lazy: LazyEncoder, folder: Path) -> Walk:
+    """The walk of a job whose features would lie in a folder."""
+    store, batches = open_store(job, lazy), batches_of(job, lazy.properties())
+    features = Features(
+        BatchPlan(
+            mode=batches.mode, budget_s=batches.budget_s, resampler=job.recipe.audio.resampler
+        ),
+        FeatureStore(folder, dtype=store.dtype, dim=store.dim),
+        data.source,
+        encoder=lazy.get,
+        workers=job.workers,
+    )
+    walk = Walk(job, data, features, bytes_per_s=stored_bytes_per_s(store, lazy))
+    walk.plan_batches()
+    return walk
 
 
 def write_plan(
@@ -150,8 +243,10 @@ def write_plan(
         first = amounts.encode[: amounts.first]
         units = (len(first), job.recipe.train.steps, len(calibration.chunks))
         limits = [_share_of(count if worth else 0) for count in units]
-        plan = plan.with_fields(**calibration.measure(encoding.features, first, limits))
-    plan.write(folder.plan)
+        measured = calibration.measure(encoding.features, first, limits, progress=SilentProgress())
+    if calibration.interrupted:
+        raise KeyboardInterrupt
+    plan.with_fields(**measured).write(folder.plan)
 
 
 def take_plan(job: Job, run: RunFolder, folder: RunFolder) -> bool:
@@ -178,6 +273,7 @@ def _begun(job: Job, tasks: list[PlannedSide]) -> Plan:
         device=job.device,
         recipe=job.recipe.label,
         resampler=job.recipe.audio.resampler,
+        on_gpu=job.options.device != "cpu",
         steps=training_steps(job),
         draws=training_steps(job) * job.recipe.train.batch_size,
         tasks=tasks,
@@ -186,7 +282,7 @@ def _begun(job: Job, tasks: list[PlannedSide]) -> Plan:
         shards_bytes=sum(record.bytes for record in tasks),
         free_bytes=shutil.disk_usage(there).free,
         disk_budget=job.options.disk_budget,
-        memory=estimate_memory(None, (), None),
+        memory=estimate_memory(None, (), None, device=job.device),
     )
 
 

@@ -1,4 +1,4 @@
-"""GPU memory, estimated from shapes, so that it can be known before there is a GPU."""
+"""Memory, estimated from shapes, so that a GPU's can be known before there is one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from auricle.encoder.checks import CARD_BYTES
 from auricle.encoder.host import EncoderProcess
+from auricle.job import hardware
 from auricle.lalm.decode import CACHE_POSITIONS
 from auricle.lalm.llama import LeanLlama
 from auricle.lalm.model import LALM
@@ -21,6 +22,8 @@ def estimate_memory(
     bench: Bench | None,
     chunks: Sequence[Asked],
     encoder: float | None,
+    *,
+    device: str,
 ) -> PlannedMemory:
     """What each stage needs; whether it fits is no verdict of an estimate.
 
@@ -28,7 +31,9 @@ def estimate_memory(
         bench: Has taken a training step, or None.
         chunks: All questions.
         encoder: From `encoder_bytes`.
+        device: Where the run would compute.
     """
+    machine = hardware(device)
     train = answer = None
     if bench is not None and bench.saved_per_position:
         weights = sum(p.numel() * p.element_size() for p in bench.lalm.parameters())
@@ -38,6 +43,7 @@ def estimate_memory(
     known = [bytes_ for bytes_ in (encoder, train, answer) if bytes_ is not None]
     return PlannedMemory(
         card_bytes=CARD_BYTES,
+        machine_bytes=machine.get("gpu_memory_bytes", machine["memory_bytes"]),
         encoder_bytes=_whole(encoder),
         train_bytes=_whole(train),
         answer_bytes=_whole(answer),
@@ -53,7 +59,7 @@ def encoder_bytes(process: EncoderProcess, largest_s: float, *, budget_s: float)
     Args:
         process: Has encoded batches.
         largest_s: Padded seconds of the largest of them.
-        budget_s: Seconds of audio in the largest batch on a GPU.
+        budget_s: Seconds of audio in the largest batch.
     """
     if process.usage.device_bytes is not None:
         return float(process.usage.device_bytes)

@@ -81,6 +81,11 @@ class Sampled:
         """What was measured, by place."""
 
     @property
+    def most(self) -> int:
+        """How many measurements there may be; of a unit picked twice, one is a repetition."""
+        return len(self._waiting)
+
+    @property
     def ended(self) -> bool:
         """Whether nothing more is to be measured."""
         over = len(self.seen) >= _LEAST and self._spent_s > self._seconds

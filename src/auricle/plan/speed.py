@@ -12,11 +12,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from auricle.catalog.recipe import BLOCK
 from auricle.data.clips import Window
+from auricle.encoder.contract import SAMPLE_RATE
 from auricle.encoder.host import EncoderProcess
 from auricle.features.batches import Batch
 from auricle.features.encode import Features
@@ -33,7 +35,7 @@ from auricle.stages.walk import Walk
 
 _STEPS_OF_AN_ANSWER = 6
 _STEPS_ON_A_GPU = 30  # they take so little there that the first token's time would hide them
-_POSITIONS_AT_ONCE = 8_000  # of a chunk, on a CPU: the rest costs the same again
+_POSITIONS_AT_ONCE = 4_000  # of a chunk, on a CPU: the rest costs the same again
 _BLOCKS_LOOKED_AT = 40
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -69,11 +71,6 @@ class Stage:
         if one is None or self.whole is None:
             return None
         return _all_cores(one * self.whole + self.fixed)
-
-    def measure(self) -> None:
-        """Measure all that is to be measured."""
-        while not self.sampled.ended:
-            self.sampled.more()
 
 
 class Watch:
@@ -123,6 +120,24 @@ class EncodingSpeed:
         with watch.running():
             self._features.ensure([batch], name="calibrate", progress=SilentProgress())
         return watch.cost
+
+
+def first_look(process: EncoderProcess, lengths_s: Sequence[float]) -> float:
+    """Wall seconds that a second of audio takes at least: one window of noise of each length.
+
+    A call's own share is left out, since windows that go through together have it once.
+    """
+    longest = max(lengths_s)
+    taken: dict[float, float] = {}
+    for length_s in sorted({round(s, 1) or 0.1 for s in (*lengths_s, longest / 2)}):
+        noise = np.random.default_rng(0).standard_normal(round(length_s * SAMPLE_RATE))
+        started = time.monotonic()
+        process.encode([(0.05 * noise).astype(np.float32)], labels=[f"{length_s:g} s of noise"])
+        taken[length_s] = time.monotonic() - started
+    short, long = min(taken), max(taken)
+    slope = (taken[long] - taken[short]) / (long - short) if long > short else 0.0
+    rates = [seconds / length for length, seconds in taken.items()]
+    return min([*rates, slope] if slope > 0 else rates)
 
 
 def padded_s(batch: Batch) -> float:
@@ -217,7 +232,7 @@ class Bench:
             with memory_of(self.job.device, doing="measuring a few answers"):
                 if self._answerer is None:
                     self._answerer = Answerer(self.lalm, self._tokens, recipe=self.job.recipe)
-                    self._speed(chunks[-1])  # the first one also sets things up
+                    self._time(chunks[-1], 1)  # the first one also sets things up
                 speed = self._speed(chunks[place])
             self._at_most[place] = speed.cost(self._most[place])
             return speed.cost(chunks[place])

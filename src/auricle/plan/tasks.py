@@ -27,8 +27,9 @@ def describe_tasks(job: Job, data: Data | None = None) -> list[PlannedSide]:
             continue
         clips, hours = (None, None) if data is None else _opened(data, task, side)
         source: Source = "data" if clips is not None else None
-        if clips is None and (clips := _known(task, side)) is not None:
-            source = "catalog"
+        if clips is None:
+            clips, hours = _known(task, side)
+            source = None if clips is None else "catalog"
         listed = {name: record[name] for name in _LISTED} | {"missing": len(record["missing"])}
         found.append(PlannedSide(**listed, clips=clips, clips_from=source, hours=hours))
     if data is not None and data.held_out is not None:
@@ -75,8 +76,30 @@ def _hours_of(table: ClipTable, clips: Iterable[int]) -> float:
     return sum(table.window(clip).duration_s for clip in clips if table.readable(clip)) / 3600
 
 
-def _known(task: Task, side: str) -> int | None:
-    """Clips as the catalog says."""
+def _known(task: Task, side: str) -> tuple[int | None, float | None]:
+    """Clips and hours as the catalog says."""
     if task.synthetic is not None:
-        return task.synthetic.train_clips if side == "train" else task.synthetic.test_clips
-    return task.test_clips if side == "test" else None
+        made = task.synthetic
+        return made.train_clips if side == "train" else made.test_clips, None
+    size = task.size_of(side)
+    if size is not None:
+        return size.clips, size.hours
+    return (task.test_clips if side == "test" else None), None
+
+
+def audio_at_least_s(job: Job, sides: Iterable[PlannedSide]) -> float:
+    """Seconds of audio that a job encodes at least, as far as the hours of its sides are known.
+
+    Of n draws from c clips, c * (1 - (1 - 1 / c) ** n) clips are expected to be drawn.
+    """
+    total = 0.0
+    for one in sides:
+        if one.hours is None or not one.clips:
+            continue
+        clips, length_s = float(one.clips), one.hours * 3600 / one.clips
+        if one.side == "train":
+            draws = job.total_draws * job.suite.shares[one.task]
+            clips *= 1 - (1 - 1 / clips) ** draws
+            length_s = min(length_s, job.recipe.crop.length_s)
+        total += clips * length_s
+    return total

@@ -51,6 +51,8 @@ class PlannedMemory(Record):
 
     card_bytes: int
     """Of the challenge's card."""
+    machine_bytes: int | None = None
+    """Main memory of this machine, or that of the GPU that would be used."""
     encoder_bytes: int | None = None
     train_bytes: int | None = None
     answer_bytes: int | None = None
@@ -86,6 +88,8 @@ class Plan(Record):
     """Name and version of the recipe, e.g. ``official-2``."""
     resampler: str | None = None
     """What brings clips to 16 kHz."""
+    on_gpu: bool = True
+    """Whether memory is that of a GPU; false where the user chose the processor."""
     steps: int
     """Training steps; 0 where the run's LALM answers."""
     draws: int
@@ -96,8 +100,8 @@ class Plan(Record):
     """Shards that are not on this machine."""
     download_bytes: int | None = None
     """What is to be downloaded."""
-    download_from: str | None = None
-    """Who says so: hub, or null."""
+    download_from: Literal["hub", "catalog"] | None = None
+    """Who says so: hub, catalog (an estimate), or null."""
     shards_bytes: int
     """Shards that are on this machine."""
     free_bytes: int
@@ -124,6 +128,8 @@ class Plan(Record):
     """Wall seconds by stage."""
     stages_cpu_s: Seconds = dict.fromkeys(STAGES)
     """Processor seconds by stage, of all processes."""
+    at_least_s: Seconds = {}
+    """What a first look at the encoder says that a stage takes at least, where it says anything."""
     answer_at_most_s: Number | None = None
     """Wall seconds of the answers if each is as long as it may be."""
     answer_at_most_cpu_s: Number | None = None
@@ -132,6 +138,8 @@ class Plan(Record):
     """What was measured."""
     problem: str | None = None
     """Why something is unknown."""
+    interrupted: bool = False
+    """Whether the user stopped it: what was not measured yet is unknown."""
     evaluation: str | None = None
     """Of a further evaluation: its suite."""
     training: Literal["reuse", "apart"] | None = None
