@@ -258,7 +258,6 @@ def scratch_folder(prefix: str, *, place: Path | None = None) -> Iterator[Path]:
     except OSError as error:
         raise write_failure(place, error) from error
     try:
-        outer.chmod(0o755)
         with (outer / ".lock").open("wb") as stream:
             with contextlib.suppress(OSError):  # some file systems know no locks
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

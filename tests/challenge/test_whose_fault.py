@@ -326,6 +326,7 @@ def test_a_scratch_of_a_maker_that_was_killed_is_swept(
     ):
         assert not old.exists()
         assert {young, alive, other} < set(tmp_path.iterdir())
+        assert scratch.parent.stat().st_mode & 0o077 == 0  # what lies in it is nobody else's
         nest(scratch, 3000)
     assert not scratch.parent.exists()
 

@@ -104,6 +104,25 @@ print("alive", child.wait())
     assert (done.returncode, done.stdout) == (0, "alive -15\n"), done.stderr
 
 
+def test_a_process_that_was_ended_from_outside_is_told_from_one_without_memory() -> None:
+    mark = f"sleeper-{os.getpid()}"
+    code = f"import time; print('{mark}', flush=True); time.sleep(600)"
+    with wrap(policy()) as lock:
+        words = [str(lock.python(PYTHON)), "-S", "-c", code]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == f"{mark}\n"
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    first, *rest = path.read_bytes().split(b"\0")
+                except OSError:
+                    continue
+                if first == bytes(PYTHON) and any(mark.encode() in word for word in rest):
+                    os.kill(int(path.parent.name), 9)
+            assert process.wait(60) == 137
+        assert not lock.was_out_of_memory()
+
+
 def test_nothing_can_be_written_but_the_scratch(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     code = f"""
