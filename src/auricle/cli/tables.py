@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from auricle.records.scores import Estimate, Scored, TaskScore
 
 _MOST_DIFFERING = 6
+_MOST_SENTENCES = 3
+_WIDE_PAIR = 110
 
 
 def print_scores(scores: Scored, *, title: str) -> None:
@@ -230,70 +233,142 @@ def _own_frames(lines: list[str]) -> list[str]:
 
 
 def print_comparison(found: Comparison) -> None:
-    """Seeds of each encoder, if there are; then a table per pair with the verdicts in words."""
+    """A sentence per pair and track, then the tasks: of one pair, or of all sides in one table.
+
+    Of more than three pairs the table says it alone. No number and no verdict is ever cut.
+    """
     from auricle.scoring.tables import seeds_table
 
+    console = _console()
     for name, suite in found.suites:
         on = f" on {name}" if name else ""
+        pairs = suite.shown_pairs
+        for pair in pairs if len(pairs) <= _MOST_SENTENCES else ():
+            console.print(Text.assemble(*_sentences(pair, on)))
         if suite.encoders is not None:
-            table = seeds_table(suite.encoders)
+            table = seeds_table(suite.encoders, tracks_alone=bool(pairs))
             rows = [[_cell(row[column]) for column in table.columns] for row in table.rows]
             print_rows(list(table.columns), rows, title=f"each encoder over its seeds{on}")
-        for pair in suite.shown_pairs:
-            _print_pair(pair, on)
+        if len(pairs) == 1:
+            _print_pair(pairs[0], on)
+        elif pairs:
+            _print_side_by_side(pairs, on)
     differing = found.differences
     if differing:
         shown = [f"{d.name} ({', '.join(d.values)})" for d in differing[:_MOST_DIFFERING]]
         more = len(differing) - _MOST_DIFFERING
         rest = f", and {more} more" if more > 0 else ""
         text = f"the runs differ in more than their encoders: {'; '.join(shown)}{rest}"
-        _console().print(text, style="dim")
+        console.print(text, style="dim")
+
+
+def _print_side_by_side(pairs: Sequence[Pair], on: str) -> None:
+    """Tasks by sides; each side is marked where it is better or worse than the first."""
+    first = pairs[0].left
+    against = [pair for pair in pairs if pair.left == first]
+    table = Table(
+        title=f"scores{on}",
+        title_justify="left",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        caption=f"+ better, - worse than {printable(first)}; every pair: --json or --table csv",
+        caption_justify="left",
+    )
+    table.add_column("task", no_wrap=True)
+    console = _console()
+    room = max(7, (console.width - 24) // (1 + len(against)) - 3)
+    for name in (first, *(pair.right for pair in against)):
+        table.add_column(name, justify="right", max_width=room, overflow="fold")
+    marks = {"better": "-", "worse": "+"}  # said of the first side
+    rows = [dict(pair.entries()) for pair in against]
+    tracks = {f"track {name.upper()}" for name in against[0].tracks}
+    for place, task in enumerate(rows[0]):
+        if task in tracks and place and list(rows[0])[place - 1] not in tracks:
+            table.add_section()
+        left = next((row[task].left for row in rows if row[task].left is not None), None)
+        cells = [f"{_number(row[task].right)}{marks.get(row[task].verdict, ' ')}" for row in rows]
+        table.add_row(task, f"{_number(left)} ", *cells)
+    console.print(table)
+    for pair in against:
+        for task, entry in pair.tasks.items():
+            if entry.reason:
+                console.print(f"  {pair.right}, {task}: {entry.reason}", style="yellow")
+
+
+def _sentences(pair: Pair, on: str) -> list[str | tuple[str, str]]:
+    """What was found of a pair, a line per track."""
+    of_seeds = any(entry.of_seeds for entry in pair.tracks.values())
+    left, right = (
+        printable(name) if of_seeds else f"this run of {printable(name)}"
+        for name in (pair.left, pair.right)
+    )
+    said: list[str | tuple[str, str]] = []
+    for track, entry in pair.tracks.items():
+        head = {
+            "better": f"{left} is better than {right}",
+            "worse": f"{left} is worse than {right}",
+            "cannot tell": f"cannot tell {left} from {right}",
+            "missing": f"{left} and {right}",
+        }[entry.verdict]
+        style = "" if entry.verdict in ("cannot tell", "missing") else "bold"
+        line_end = "\n" if said else ""
+        said += [line_end, (head, style), f"{on}, track {track.upper()}: {entry.sentence_end}"]
+    return said
 
 
 def _print_pair(pair: Pair, on: str) -> None:
+    console = _console()
+    wide = console.width >= _WIDE_PAIR
     of_seeds = any(entry.of_seeds for entry in pair.tasks.values())
     table = Table(
-        title=f"{pair.left} against {pair.right}{on}", title_justify="left", header_style="bold"
+        title=f"{pair.left} against {pair.right}{on}",
+        title_justify="left",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
     )
-    for name in ("task", pair.left, pair.right, "difference", "95 % interval", "p (Holm)"):
-        whole = name in ("task", "95 % interval")  # a cut name or a broken interval reads badly
-        table.add_column(name, justify="left" if name == "task" else "right", no_wrap=whole)
-    table.add_column(f"{pair.left} is")
-    table.add_column(f"more {'seeds' if of_seeds else 'clips'} would tell", justify="right")
+    table.add_column("task", no_wrap=True)
+    for name in (pair.left, pair.right):
+        table.add_column(name, justify="right", max_width=None if wide else 9, overflow="fold")
+    table.add_column("difference [95 %]", justify="right", no_wrap=True)
+    if wide:
+        table.add_column("p (Holm)", justify="right", no_wrap=True)
+    table.add_column(f"{pair.left} is", max_width=None if wide else 11, overflow="fold")
+    if wide:
+        table.add_column(f"more {'seeds' if of_seeds else 'clips'}", justify="right", no_wrap=True)
     for name, entry in pair.tasks.items():
-        table.add_row(*_comparison_cells(name, entry))
+        table.add_row(*_comparison_cells(name, entry, wide=wide))
     table.add_section()
     for name, entry in pair.tracks.items():
-        table.add_row(*_comparison_cells(f"track {name.upper()}", entry))
-    console = _console()
+        table.add_row(*_comparison_cells(f"track {name.upper()}", entry, wide=wide))
     console.print(table)
     for name, entry in pair.tasks.items():
         if entry.reason:
             console.print(f"  {name}: {entry.reason}", style="yellow")
 
 
-def _comparison_cells(name: str, entry: Outcome) -> list[str]:
+def _comparison_cells(name: str, entry: Outcome, *, wide: bool) -> list[str]:
     if entry.difference is None:
-        return [name, "", "", "", "", "", "missing", ""]
+        return [name, "", "", "", *[""] * wide, "missing", *[""] * wide]
+    p = entry.p_corrected or 0.0
+    middle = ["<0.0001" if p < 1e-4 else f"{p:.4f}"] if wide else []
     return [
         name,
         _number(entry.left),
         _number(entry.right),
-        f"{entry.difference:+.3f}",
-        f"{entry.low:+.3f} to {entry.high:+.3f}",
-        f"{entry.p_corrected:.3g}",
+        f"{entry.difference:+.3f} [{entry.low:+.3f}, {entry.high:+.3f}]",
+        *middle,
         entry.verdict,
-        _more(entry),
+        *([_more(entry)] if wide else []),
     ]
 
 
 def _more(entry: Outcome) -> str:
     more = entry.more_seeds if entry.of_seeds else entry.more_clips
-    if more is not None:
-        return f"{more:,}"
-    # Endless seeds would not do where the clips alone leave too much open.
-    open_clips = entry.of_seeds and entry.verdict == "cannot tell" and entry.difference
-    return "more clips" if open_clips else ""
+    if more is None or entry.would_tell.startswith("no "):
+        return entry.would_tell.split(" would", 1)[0].replace(" are needed", "")
+    return f"{more:,}"
 
 
 def _cell(value: Any) -> str:

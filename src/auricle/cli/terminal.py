@@ -48,6 +48,12 @@ class PlainConsole(Console):
         return super().render_str(printable(text), **options)
 
 
+_WIDE = 110
+"""Columns of a terminal in which bars of all stages begin at one place."""
+_SPACES = 7
+"""Between the parts of a bar."""
+_SHORTEST_BAR = 4
+
 _warnings: list[str] = []
 """What the command that runs has warned of."""
 
@@ -77,10 +83,20 @@ class BarProgress:
 
     @contextlib.contextmanager
     def stage(self, name: str, total: float, unit: str, *, done: float = 0) -> Iterator[Stage]:
-        """Show a bar until the block ends."""
+        """Show a bar until the block ends.
+
+        Count, elapsed and left are never cut: first the bar gets shorter, then the note, then the
+        name.
+        """
+        width = self._console.width
+        counted = 2 * len(f"{round(total)}") + 1 + len(unit) + len("0:00:00left0:00:00") + _SPACES
+        described = max(len(name), 24 if width >= _WIDE else 0)
+        described = max(1, min(described, width - counted - _SHORTEST_BAR))
+        rest = described + counted
+        bar_width = min(28, max(_SHORTEST_BAR, width - rest))
         columns = (
-            TextColumn("{task.description:<24}"),
-            BarColumn(bar_width=28),
+            TextColumn(f"{{task.description:<{described}}}"),
+            BarColumn(bar_width=bar_width),
             MofNCompleteColumn(),
             TextColumn(unit),
             TimeElapsedColumn(),
@@ -90,8 +106,10 @@ class BarProgress:
         )
         started = time.monotonic()
         with Progress(*columns, console=self._console, transient=True) as bar:
-            task = bar.add_task(name, total=round(total), completed=round(done), note="")
-            yield _BarStage(bar, task, done)
+            task = bar.add_task(
+                name[:described], total=round(total), completed=round(done), note=""
+            )
+            yield _BarStage(bar, task, done, room=width - rest - bar_width)
         _log_stage(name, total, unit, time.monotonic() - started)
 
     def message(self, text: str) -> None:
@@ -105,15 +123,16 @@ class BarProgress:
 
 
 class _BarStage:
-    def __init__(self, bar: Progress, task: TaskID, done: float) -> None:
-        self._bar, self._task, self._done = bar, task, done
+    def __init__(self, bar: Progress, task: TaskID, done: float, *, room: int) -> None:
+        self._bar, self._task, self._done, self._room = bar, task, done, room
 
     def advance(self, amount: float = 1) -> None:
         self._done += amount
         self._bar.update(self._task, completed=round(self._done))
 
     def note(self, text: str) -> None:
-        self._bar.update(self._task, note=text)
+        short = text if len(text) <= self._room else f"{text[: max(0, self._room - 1)]}…"
+        self._bar.update(self._task, note=short if self._room > 1 else "")
 
 
 class PlainProgress:

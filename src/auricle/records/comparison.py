@@ -103,6 +103,40 @@ class Outcome:
             found["more_seeds"] = None
         return found
 
+    @property
+    def sentence_end(self) -> str:
+        """The difference with its interval, and what would tell."""
+        if self.difference is None or self.low is None or self.high is None:
+            return f"cannot be compared: {self.reason}"
+        said = f"{self.difference:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+        return f"{said}; {self.would_tell}" if self.would_tell else said
+
+    @property
+    def would_tell(self) -> str:
+        """What else would tell, in words; empty where it is told."""
+        if self.verdict != "cannot tell" or not self.difference:
+            return ""
+        if not self.of_seeds:
+            return _clips_text(self.more_clips, self.clips or 0)
+        if self.more_seeds is None:
+            return "more clips are needed"
+        if self.more_seeds > _MOST_SEEDS:
+            return "no number of seeds would tell"
+        seeds = "seed" if self.more_seeds == 1 else "seeds"
+        return f"about {self.more_seeds} more {seeds} each would tell"
+
+
+_MOST_SEEDS = 100
+_MOST_TIMES = 50
+
+
+def _clips_text(more: int | None, clips: int) -> str:
+    if more is None:
+        return ""
+    if more > _MOST_TIMES * max(1, clips):
+        return "no test set of this kind would tell"
+    return f"about {_rounded(more)} more clips would tell"
+
 
 def _rounded(count: int | None) -> str:
     """Two digits are all that such an estimate knows."""
@@ -219,13 +253,20 @@ class SuiteComparison:
     """Every two of the runs."""
     encoders: Encoders | None
     """None where no two runs are seeds of one encoder."""
+    encoder_of: Mapping[str, str] = field(default_factory=dict)
+    """The encoder of each run, by their labels."""
 
     @property
     def shown_pairs(self) -> Sequence[Pair]:
-        """What answers the question: encoders where each has several seeds, else runs."""
+        """What answers the question: encoders where each has several seeds, else runs.
+
+        Seeds of one encoder are compared with each other only where there is nothing else.
+        """
         if self.encoders is not None and self.encoders.several_seeds:
             return self.encoders.pairs
-        return self.pairs
+        name = self.encoder_of.get
+        others = [p for p in self.pairs if name(p.left, p.left) != name(p.right, p.right)]
+        return others or self.pairs
 
     @property
     def tested(self) -> bool:

@@ -111,7 +111,8 @@ def _on_one_suite(
     ]
     several = any(len(encoder.runs) > 1 for encoder in encoders)
     over_seeds = compare_encoders(encoders) if several else None
-    return SuiteComparison(compare_runs(list(answers.values())), over_seeds)
+    named = {labels[p]: name for name, group in groups.items() for p in group if p in answers}
+    return SuiteComparison(compare_runs(list(answers.values())), over_seeds, named)
 
 
 def _nothing_text(runs: Sequence[RunFacts], found: Comparison) -> str:

@@ -262,8 +262,13 @@ def pairs_table(suites: Sequence[tuple[str, Sequence[Pair]]]) -> ResultTable:
     return ResultTable(columns, rows, titles)
 
 
-def seeds_table(encoders: Encoders) -> ResultTable:
-    """Each encoder's seeds combined, a row per task and track."""
+def seeds_table(encoders: Encoders, *, tracks_alone: bool = False) -> ResultTable:
+    """Each encoder's seeds combined, a row per task and track.
+
+    Args:
+        encoders: What was measured of them.
+        tracks_alone: Leave the tasks out.
+    """
     rows = [
         {
             "encoder": encoder.name,
@@ -276,5 +281,6 @@ def seeds_table(encoders: Encoders) -> ResultTable:
         }
         for encoder in encoders.measured
         for name, entry in encoder.entries()
+        if not tracks_alone or name not in encoder.tasks
     ]
     return ResultTable(["encoder", "task", "mean", "low", "high", "seed sd", "seeds"], rows)
