@@ -392,3 +392,12 @@ def test_a_judge_tells_a_broken_rule_once_and_blames_no_time_for_it(tmp_path: Pa
         {"name": "mask_values", "passed": None, "verdict": "not reached"},
     )
     assert broken == [Problem(Verdict.CONTRACT_BROKEN, "mask_shape: so")]
+
+
+def test_a_judge_gives_one_reason_for_all_that_was_not_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auricle.challenge.stages.timed_out", lambda problem: problem)
+    names = ("one_clip", "several_clips", "silence")
+    late = [{"name": name, "passed": None, "verdict": "not measured"} for name in names]
+    assert contract_problems(tmp_path, *late) == [Problem(Verdict.TIME_LIMIT, "one_clip: so")]

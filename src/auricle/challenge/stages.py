@@ -205,12 +205,16 @@ class Trial:
             problems = check_parameters(self.submission, self.environment.num_parameters)
         required = [check for check in answer["checks"] if check.get("required", True)]
         has_failed = any(check.get("passed") is False for check in required)
+        reasons: set[str] = set()
         for check in required:
             # What a failed check has kept from a verdict is told there.
             is_told = has_failed and check.get("verdict") in ("answered", "not reached")
             if check.get("passed") is True or is_told:
                 continue
             name, message = shown(str(check.get("name")), 60), str(check.get("message"))
+            if check.get("passed") is None and message in reasons:  # told of another check
+                continue
+            reasons.add(message)
             quoted = str(check.get("quoted") or "")
             text = told(f"{message}\n{quoted}".strip(), *self.workplace.places)
             verdict = (
