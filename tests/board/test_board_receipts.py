@@ -72,9 +72,12 @@ def rows(site: Path) -> list[dict[str, Any]]:
     return [r for path in site.glob("*.json") for r in json.loads(path.read_text()).get("rows", [])]
 
 
-def test_a_signed_run_is_published_and_its_signer_named(tmp_path: Path, office: Office) -> None:
+def test_a_signed_run_is_published_and_its_signer_named(
+    tmp_path: Path, office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = office.judge(tmp_path / "run")
     assert build(tmp_path / "site", run, trust=office.public) == 0
+    assert "entries signed by Challenge 2026: 1" in capsys.readouterr().out
     (row,) = rows(tmp_path / "site")
     assert (row["team"], row["signed_by"]) == ("Night Owls", "Challenge 2026")
     page = next((tmp_path / "site" / "entries").glob("*.html")).read_text()

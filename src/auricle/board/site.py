@@ -11,6 +11,7 @@ import ctypes
 import errno
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,6 +48,8 @@ class BoardSummary:
     """Names that entries of different kinds share."""
     left_out: tuple[str, ...] = ()
     """Sources that nobody who is trusted vouches for, with the reason."""
+    signers: dict[str, int] = field(default_factory=dict)
+    """Number of entries by whose trusted key signed them."""
 
 
 def put_in_place(out: Path, files: Iterable[tuple[str, bytes]]) -> dict[str, int]:
@@ -222,4 +225,5 @@ def build_board(
         bytes_written=sum(sizes.values()) + (out / LISTING).stat().st_size,
         warnings=tuple(f"{t.title}: {text}" for t in tables for text in namesakes(t.rows)),
         left_out=tuple(left_out),
+        signers=dict(Counter(e.signer for e in entries.values() if e.signer)),
     )

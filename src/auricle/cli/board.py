@@ -178,6 +178,7 @@ def build_command(
         facts = {"out": str(summary.out), "tables": summary.tables, "entries": summary.entries}
         facts |= {"files": summary.files, "bytes": summary.bytes_written}
         facts |= {"warnings": summary.warnings, "left_out": summary.left_out}
+        facts |= {"signed_by": summary.signers}
         print_json(facts)
         return code
     tables = ", ".join(f"{name} {rows}" for name, rows in summary.tables.items())
@@ -185,4 +186,6 @@ def build_command(
         f"{summary.out / 'index.html'}: rows {tables}; {summary.files} files, "
         f"{summary.bytes_written / 1000:.0f} kB"
     )
+    for name, count in summary.signers.items():
+        print(f"entries signed by {_one_line(name)}: {count}")
     return code
