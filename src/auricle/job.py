@@ -31,7 +31,8 @@ from auricle.encoder.load import parse_encoder
 from auricle.encoder.protocol import EncoderSpec
 from auricle.errors import DataError, UserError
 from auricle.files import data_home
-from auricle.metrics.labels import label_problems, separator_problem
+from auricle.metrics.classification import separator_problem
+from auricle.metrics.labels import label_problems
 from auricle.metrics.result import MetricOptions
 from auricle.progress import Progress
 from auricle.records.manifest import MixtureTask, TestTask

@@ -18,7 +18,7 @@ from auricle.data.containers import Flaw
 from auricle.data.decode import AUDIO_SUFFIXES, hear
 from auricle.delimited import read_delimited
 from auricle.errors import DataError
-from auricle.metrics.labels import separator_problem
+from auricle.metrics.classification import separator_problem
 
 SIDES = ("train", "test")
 _SPLIT = "split"

@@ -122,15 +122,23 @@ def _argument_problem(options: MetricOptions) -> str:
         return "mAP needs the number of classes; give --num-classes."
     if options.num_classes < 1:
         return f"mAP was given {options.num_classes} classes; the number must be 1 or more."
-    if not options.separator:
-        return "mAP was given an empty separator; it must be one or more characters, e.g. ';'."
-    # What normalisation changes would never be found in a text, and every text be one label.
-    if normalise(f"a{options.separator}b", keep_punctuation=True) != f"a{options.separator}b":
-        return (
-            f"mAP was given the separator {options.separator!r}, which normalisation changes; use "
-            "e.g. ';'."
-        )
-    return ""
+    problem = separator_problem(options.separator)
+    return f"mAP: {problem}." if problem else ""
+
+
+def separator_problem(separator: str) -> str:
+    """Why a separator of labels cannot be used; empty where it can.
+
+    Normalisation must leave it alone, or the metric would never find it.
+    """
+    if not separator:
+        return "an empty separator separates nothing; use e.g. ';'"
+    if normalise(f"a{separator}b", keep_punctuation=True) == f"a{separator}b":
+        return ""
+    return (
+        f"the separator {separator!r} does not survive the normalisation of texts, so no label "
+        "would ever be found; use e.g. ';'"
+    )
 
 
 def split_labels(text: str, separator: str, *, strip: bool) -> set[str]:

@@ -22,21 +22,6 @@ def has_classes(metric: str) -> bool:
     return metric.lower() in _CLASSES
 
 
-def separator_problem(separator: str) -> str:
-    """Why a separator of labels cannot be used; empty where it can.
-
-    Normalisation must leave it alone, or the metric would never find it.
-    """
-    if not separator:
-        return "an empty separator separates nothing; use e.g. ';'"
-    if normalise(f"a{separator}b", keep_punctuation=True) == f"a{separator}b":
-        return ""
-    return (
-        f"the separator {separator!r} does not survive the normalisation of texts, so no label "
-        "would ever be found; use e.g. ';'"
-    )
-
-
 def labels_of(text: str, metric: str, separator: str) -> set[str]:
     """The distinct labels that a metric reads in one text."""
     if canonical_metric(metric) == "mAP":
