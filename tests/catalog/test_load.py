@@ -41,6 +41,8 @@ def test_a_synthetic_task_says_so_and_its_shards_hold_its_clips(name: str) -> No
     task = get_task(name)
     assert name.startswith("synth-")
     assert task.synthetic is not None
+    sizes = {side: size.clips for side, size in task.size.items()}
+    assert sizes == {"train": task.synthetic.train_clips, "test": task.synthetic.test_clips}
     for shards, clips in (
         (task.expanded_train_shards, task.synthetic.train_clips),
         (task.expanded_test_shards, task.synthetic.test_clips),

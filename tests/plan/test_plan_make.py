@@ -16,9 +16,11 @@ from auricle import RunOptions, run
 from auricle.catalog.load import get_task
 from auricle.cli.app import execute
 from auricle.errors import ScoringError
+from auricle.job import resolve
 from auricle.plan.make import WORTH_STEPS
 from auricle.plan.make import make_plan as plan_of
 from auricle.plan.speed import first_look
+from auricle.plan.tasks import audio_at_least_s, describe_tasks
 from auricle.progress import SilentProgress
 from auricle.runs.folder import RunFolder
 from commands import auricle
@@ -301,6 +303,16 @@ def test_a_first_look_is_the_least_that_a_second_of_audio_takes(
     process: Any = SimpleNamespace(encode=encode)
     assert first_look(process, [1.0, 10.0]) == pytest.approx(0.25)
     assert first_look(process, [5.0, 5.0]) == pytest.approx(0.25)
+    assert first_look(process, [1.0]) == pytest.approx(2.25)  # half a second may be too short
+    # On a GPU windows go through together: ten of 10 s in one call here.
+    assert first_look(process, [10.0], batch_s=100.0) == pytest.approx((2.0 + 2.5) / 100)
+
+
+def test_audio_to_be_encoded_is_foreseen_from_the_catalog(home: Path) -> None:
+    job = resolve("logmel", "esc-50", RunOptions(settings=("train.steps=40", "train.batch_size=8")))
+    # 320 draws of 1,600 clips of 5 s hit 1600 * (1 - (1599 / 1600) ** 320) = 290.0 of them.
+    expected_s = (290.0 + 400) * 5
+    assert audio_at_least_s(job, describe_tasks(job)) == pytest.approx(expected_s, rel=0.005)
 
 
 def test_without_the_decoder_a_plan_says_what_the_data_tell(suite: Path, home: Path) -> None:

@@ -127,7 +127,7 @@ def _amount_rows(plan: Plan) -> Iterator[tuple[str, str, str]]:
     missing = sum(each.missing_shards for each in [plan, *plan.further])
     shards = f"{missing} shards" if missing else ""
     told = {"hub": ", as the hub says", "catalog": ", an estimate", None: ""}
-    source = shards + told[plan.download_from]
+    source = shards + (told[plan.download_from] if plan.download_bytes else "")
     yield "download", bytes_text(plan.download_bytes), source
     yield "shards on disk", bytes_text(plan.shards_bytes), ""
     budget = plan.disk_budget

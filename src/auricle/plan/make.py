@@ -56,6 +56,8 @@ from auricle.stages.walk import Walk
 WORTH_STEPS = 500
 CALIBRATION_S = 60.0
 _MOST_UNITS = 12
+_LOOK_S = 120.0
+"""Seconds of audio in a call of the first look on a GPU."""
 _SHARE = 50
 """A run measures at most one in so many of its own units."""
 
@@ -132,9 +134,9 @@ def _with_first_look(job: Job, plan: Plan, lazy: LazyEncoder, progress: Progress
     lengths = [each.hours * 3600 / each.clips for each in plan.tasks if each.hours and each.clips]
     crop_s = job.recipe.crop.length_s
     lazy.properties()  # the encoder has warmed up
-    rate = first_look(
-        lazy.get(), [min(s, crop_s) for s in (min(lengths), median(lengths), max(lengths))]
-    )
+    looked_at = [min(s, crop_s) for s in (min(lengths), median(lengths), max(lengths))]
+    batch_s = 0.0 if job.device == "cpu" else min(job.encode_budget_s, _LOOK_S)
+    rate = first_look(lazy.get(), looked_at, batch_s=batch_s)
     progress.message(
         f"At least {duration_text(rate * audio_s)} to encode {audio_s / 3600:,.1f} h of audio; "
         "training and answers come on top. Ctrl-C ends the plan with what is known by then."
@@ -152,6 +154,8 @@ def _download(jobs: Sequence[Job], plans: Sequence[Plan]) -> dict[str, Any]:
     for job, plan in zip(jobs, plans, strict=True):
         named = {task.name: task for task in job.tasks}
         for one in absent(plan.tasks):
+            if named[one.task].synthetic is not None:
+                continue  # it is made here
             whole = named[one.task].size_of(one.side)
             if whole is None:
                 return {}

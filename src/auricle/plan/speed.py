@@ -122,22 +122,33 @@ class EncodingSpeed:
         return watch.cost
 
 
-def first_look(process: EncoderProcess, lengths_s: Sequence[float]) -> float:
-    """Wall seconds that a second of audio takes at least: one window of noise of each length.
+def first_look(
+    process: EncoderProcess, lengths_s: Sequence[float], *, batch_s: float = 0.0
+) -> float:
+    """Wall seconds that a second of audio takes at least: a call with noise of each length.
 
     A call's own share is left out, since windows that go through together have it once.
+
+    Args:
+        process: The encoder, warm.
+        lengths_s: Of windows.
+        batch_s: Seconds of audio in a call, where windows that go through together take less.
     """
-    longest = max(lengths_s)
+    half = max(lengths_s) / 2
     taken: dict[float, float] = {}
-    for length_s in sorted({round(s, 1) or 0.1 for s in (*lengths_s, longest / 2)}):
-        noise = np.random.default_rng(0).standard_normal(round(length_s * SAMPLE_RATE))
+    wanted = [*lengths_s, half] if half >= 1 else lengths_s  # none that no encoder is tried on
+    for length_s in sorted({round(s, 1) or 0.1 for s in wanted}):
+        noise = 0.05 * np.random.default_rng(0).standard_normal(round(length_s * SAMPLE_RATE))
+        count = max(1, int(batch_s / length_s))
         started = time.monotonic()
-        process.encode([(0.05 * noise).astype(np.float32)], labels=[f"{length_s:g} s of noise"])
-        taken[length_s] = time.monotonic() - started
+        process.encode(
+            [noise.astype(np.float32)] * count, labels=[f"{length_s:g} s of noise"] * count
+        )
+        taken[length_s * count] = time.monotonic() - started
     short, long = min(taken), max(taken)
     slope = (taken[long] - taken[short]) / (long - short) if long > short else 0.0
-    rates = [seconds / length for length, seconds in taken.items()]
-    return min([*rates, slope] if slope > 0 else rates)
+    rates = [seconds / audio_s for audio_s, seconds in taken.items()]
+    return min([*rates, slope] if slope > 0 and not batch_s else rates)
 
 
 def padded_s(batch: Batch) -> float:

@@ -78,9 +78,6 @@ def _hours_of(table: ClipTable, clips: Iterable[int]) -> float:
 
 def _known(task: Task, side: str) -> tuple[int | None, float | None]:
     """Clips and hours as the catalog says."""
-    if task.synthetic is not None:
-        made = task.synthetic
-        return made.train_clips if side == "train" else made.test_clips, None
     size = task.size_of(side)
     if size is not None:
         return size.clips, size.hours
