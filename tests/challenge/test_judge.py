@@ -107,7 +107,7 @@ import signal
 import sys
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.path.insert(0, str(Path(sys.argv[1])))
+sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parent)]
 from test_judge import judge, options
 folder = Path(sys.argv[2])
 
