@@ -54,7 +54,7 @@ class Ended(NamedTuple):
 class User:
     """Types commands in a folder with a data home of its own, with few open files."""
 
-    def __init__(self, folder: Path, hub_url: str, open_files: int) -> None:
+    def __init__(self, folder: Path, hub_url: str, open_files: int = 256) -> None:
         kept = {
             k: v for k, v in os.environ.items() if not k.startswith(("AURICLE", "XARES", "HF_"))
         }
