@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from browser_pages import SCHEMES, WIDTHS, Opened, PageAt
 
-from auricle.runs.compare import write_comparison
+from auricle.runs.compare_page import write_comparison
 from auricle.runs.report import write_report
 from report_material import hum, make_run
 
