@@ -12,6 +12,7 @@ from rich.text import Text
 
 from auricle.cli.terminal import PlainConsole
 from auricle.errors import printable
+from auricle.progress import bytes_text
 
 if TYPE_CHECKING:
     from auricle.encoder.checks import Check, CheckReport
@@ -154,7 +155,7 @@ def print_check(report: CheckReport) -> None:
         ("frames a second", report.frame_rate_hz, "{:g}"),
         ("output_dim", report.output_dim, "{}"),
         ("times real time", report.realtime_factor, "{:.3g}"),
-        ("peak memory (bytes)", report.peak_memory_bytes, "{:,}"),
+        ("peak memory", report.peak_memory_bytes and bytes_text(report.peak_memory_bytes), "{}"),
     ]
     shown_facts = [
         f"{name}: {form.format(value)}" for name, value, form in facts if value is not None
