@@ -129,8 +129,8 @@ def _work_out(jobs: Sequence[Job], plans: list[Plan], limit: Limit, progress: Pr
 def _with_first_look(job: Job, plan: Plan, lazy: LazyEncoder, progress: Progress) -> Plan:
     """The plan with what encoding takes at least, which is known in seconds."""
     audio_s = audio_at_least_s(job, plan.tasks)
-    if not audio_s:
-        return plan
+    if not audio_s or any(open_store(job, lazy).folder.glob("*/*.bin")):
+        return plan  # what earlier runs have encoded is not encoded again
     lengths = [each.hours * 3600 / each.clips for each in plan.tasks if each.hours and each.clips]
     crop_s = job.recipe.crop.length_s
     lazy.properties()  # the encoder has warmed up
@@ -192,6 +192,9 @@ def _calibrate(
         calibration = Calibration(walk, lazy, tokens, there=there, folder=own)
         batches, limits = calibration.amounts.encode, (limit,) * 3
         measured = calibration.measure(walk.features, batches, limits, progress=progress)
+        known, least = measured["stages_s"]["encode"], plans[place].at_least_s.get("encode")
+        if known is not None and least is not None:  # the catalog's hours need not be the data's
+            measured["at_least_s"] = {"encode": min(known, least)}
         plans[place] = plans[place].with_fields(**measured)
         if calibration.interrupted:
             raise KeyboardInterrupt
