@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -88,13 +89,17 @@ def test_a_receipt_names_the_team_and_the_day_and_must_be_unchanged(tmp_path: Pa
     archive.write_bytes(b"archive")
     run = make_run(tmp_path / "run")
     locks = {"sandbox": "bwrap 0.8", "system_calls": "filtered"}
-    receipt = make_receipt(
-        archive, [judged("smoke", [])], team="Night Owls", locks=locks, environment={}
-    )
+    half = "hearing: nothing answers to 4.9-10 s of 10 s; is the hop 320 or 160?"
+    stages = [replace(judged("contract", [], "25 checks passed"), remark=half), judged("smoke", [])]
+    assert stages[0].message == f"25 checks passed\n{half}"
+    assert stages[0].passed
+    receipt = make_receipt(archive, stages, team="Night Owls", locks=locks, environment={})
+    assert receipt["remarks"] == {"contract": half}
     (run / "receipt.json").write_text(json.dumps(receipt))
     result = read_run(run, released=False)[0].results[0]
     assert (result.entry.team, result.entry.date) == ("Night Owls", receipt["time"][:10])
     assert ("Locks", "bwrap 0.8; system calls: filtered") in result.entry.facts
+    assert ("To be known", half) in result.entry.facts
     assert result.obstacle == ""
     (run / "receipt.json").write_text(json.dumps(receipt | {"team": "Others"}))
     with pytest.raises(ScoringError, match="was changed after it was written"):

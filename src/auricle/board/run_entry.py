@@ -97,6 +97,8 @@ def _judged(examined: Examined) -> Iterator[tuple[str, str]]:
     if receipt is not None:
         yield "Judged", receipt.time[:10]
         yield "Submission", f"SHA-256 {receipt.archive_sha256[:12]}"
+        for remark in receipt.remarks.values():
+            yield "To be known", clean_text(remark, limit=300)
         words = "; ".join(_lock_words(receipt.locks))
         yield "Locks", clean_text(words, limit=300) or "none"
     yield "Signed by", clean_text(examined.signer) or f"nobody who is trusted: {examined.fault}"

@@ -66,6 +66,7 @@ def make_receipt(
         accepted=is_accepted(stages),
         stages={stage.name: str(stage.verdict) for stage in stages},
         evidence={stage.name: stage.evidence for stage in stages if stage.evidence},
+        remarks={stage.name: stage.remark for stage in stages if stage.remark},
         locks=dict(locks),
         limits=dict(limits or {}),
         environment_sha256=environment.get("sha256"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -196,7 +196,8 @@ class Trial:
             self.check = answer
             problems = self._contract_problems(answer, out_of_memory=lock.was_out_of_memory())
         passed = sum(check.get("passed") is True for check in answer["checks"])
-        return judged("contract", problems, f"{passed} checks passed")
+        stage = judged("contract", problems, f"{passed} checks passed")
+        return replace(stage, remark=_hearing_remark(answer))
 
     def _contract_problems(self, answer: dict[str, Any], *, out_of_memory: bool) -> list[Problem]:
         problems = []
@@ -354,3 +355,11 @@ class Trial:
 
     def _device(self) -> list[str]:
         return ["--device", self.settings.device]
+
+
+def _hearing_remark(answer: Mapping[str, Any]) -> str:
+    """What the check found that the encoder does not hear; legal, but to be known."""
+    properties = answer.get("properties")
+    hearing = properties.get("hearing") if isinstance(properties, dict) else None
+    remark = hearing.get("remark") if isinstance(hearing, dict) else None
+    return f"hearing: {shown(remark, 400)}" if isinstance(remark, str) and remark else ""

@@ -112,6 +112,8 @@ class Stage:
     passed: bool | None
     problems: tuple[Problem, ...] = ()
     note: str = ""
+    remark: str = ""
+    """What a reader of the verdict must know although it breaks no rule."""
 
     @property
     def verdict(self) -> Verdict:
@@ -122,8 +124,9 @@ class Stage:
 
     @property
     def message(self) -> str:
-        """All problems, one per line, or the note."""
-        return "\n".join(problem.message for problem in self.problems) or self.note
+        """All problems, one per line, or the note; then the remark."""
+        said = "\n".join(problem.message for problem in self.problems) or self.note
+        return f"{said}\n{self.remark}".strip()
 
     @property
     def evidence(self) -> str:
@@ -142,6 +145,7 @@ class Stage:
             "verdict": str(self.verdict),
             "message": self.message,
             "evidence": self.evidence,
+            "remark": self.remark,
             "problems": [{"verdict": str(p.verdict), "message": p.message} for p in self.problems],
         }
 

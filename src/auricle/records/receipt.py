@@ -61,6 +61,8 @@ class Receipt(Record):
     """Verdict of each stage."""
     evidence: dict[str, str] = {}
     """Of each stage that was not good: on what its verdict rests."""
+    remarks: dict[str, str] = {}
+    """Of stages: what breaks no rule but is to be known, such as what an encoder does not hear."""
     locks: dict[str, str] = {}
     """What held the code; empty where none of it was run."""
     limits: dict[str, int | float] = {}
