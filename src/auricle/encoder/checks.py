@@ -8,7 +8,6 @@ does; what was not reached has no verdict, and what was only slow breaks no rule
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -37,6 +36,7 @@ from auricle.encoder.situations import (
     windows_of,
 )
 from auricle.errors import EncoderError, EncoderTimeoutError
+from auricle.files import scratch_folder
 from auricle.progress import Progress, SilentProgress, duration_text
 
 CARD_BYTES = 24 * 10**9
@@ -122,13 +122,13 @@ def check_encoder(
         log_path: Where its output goes; a temporary file when None.
         progress: Is told which check is being made.
     """
-    with tempfile.TemporaryDirectory(prefix=".tmp-auricle-check-") as folder:
+    with scratch_folder("auricle-check-") as folder:
         examination = Examination(
             spec,
             device=device,
             threads=threads,
             time_limit_s=time_limit_s,
-            log_path=log_path or Path(folder) / "encoder.log",
+            log_path=log_path or folder / "encoder.log",
         )
         checkup = _Checkup(examination, device)
         try:

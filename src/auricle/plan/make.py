@@ -12,7 +12,6 @@ The plan's JSON is described in docs/run-folder.md; ``null`` is unknown. Each fu
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +25,7 @@ from auricle.errors import CatalogError
 from auricle.features.batches import BatchPlan
 from auricle.features.encode import Features
 from auricle.features.store import FeatureStore
-from auricle.files import read_json, write_json
+from auricle.files import read_json, scratch_folder, write_json
 from auricle.job import Data, Job, RunOptions, open_data, resolve, warn_of_ignored
 from auricle.lalm.tokens import Tokens
 from auricle.plan.amounts import DryStore
@@ -107,9 +106,9 @@ def _work_out(jobs: Sequence[Job], plans: list[Plan], limit: Limit, progress: Pr
             return
     job = jobs[0]
     torch.set_num_threads(job.threads)
-    with tempfile.TemporaryDirectory(prefix=".tmp-auricle-plan-") as name:
+    with scratch_folder("auricle-plan-") as scratch:
         # A machine that has no data home yet gets none for its encoder's log.
-        lent = job if job.home.exists() else replace(job, home=Path(name))
+        lent = job if job.home.exists() else replace(job, home=scratch)
         with LazyEncoder(lent) as lazy:
             plans[0] = _with_first_look(job, plans[0], lazy, progress)
             opened = []
@@ -121,7 +120,7 @@ def _work_out(jobs: Sequence[Job], plans: list[Plan], limit: Limit, progress: Pr
                     sides = describe_tasks(*opened[-1])
                     plans[place] = plans[place].with_fields(tasks=sides)
             try:
-                _calibrate(opened, plans, lazy, Path(name), limit, progress)
+                _calibrate(opened, plans, lazy, scratch, limit, progress)
             except CatalogError as error:  # the decoder is not here yet, and not the official one
                 plans[0] = plans[0].with_fields(problem=str(error))
 

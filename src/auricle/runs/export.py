@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +19,9 @@ from typing import Any, TypeVar
 
 from auricle.errors import OutputError
 from auricle.files import (
-    TEMPORARY_PREFIX,
     building_folder,
     read_json,
+    scratch_folder,
     write_failure,
     write_json,
     write_text,
@@ -68,9 +67,9 @@ def export_run(folder: RunFolder, out: Path, *, review: bool = False) -> RunFold
 
 def page_to_share(folder: RunFolder) -> bytes:
     """The report of a run as it may be handed on."""
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX) as scratch:
+    with scratch_folder("auricle-page-") as scratch:
         whole = folder.run if isinstance(folder, FurtherFolder) else folder
-        copy = RunFolder(Path(scratch) / whole.path.name)
+        copy = RunFolder(scratch / whole.path.name)
         _write(whole, copy, review=False)
         if isinstance(folder, FurtherFolder):
             return copy.further(folder.path.name).report.read_bytes()
