@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # Short demos and tests keep their data here, apart from the user's own data home.
 SCRATCH ?= build
 
-.PHONY: demo test fast lint types short-demo pytest format clean bench evidence-coverage evidence-scoring evidence-hf evidence-rehearsal evidence-kills evidence-mutants evidence-fuzz
+.PHONY: demo test fast lint types short-demo pytest format clean bench evidence-coverage evidence-scoring evidence-hf evidence-rehearsal evidence-kills evidence-mutants evidence-fuzz evidence-synth
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -62,6 +62,9 @@ evidence-kills: $(READY)  ## 20 kills, full and read-only disks: the same bytes 
 evidence-mutants: $(READY)  ## faults put in on purpose: how many the fast tests notice; 4 hours
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutants]'
 	PYTHONPATH=tests $(BIN)/python -m evidence.mutants $(SCRATCH)/mutants
+
+evidence-synth: $(READY)  ## no synthetic task is solved by a clip's average spectrum; 4 minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "slow and evidence" tests/synth/test_mean_spectrum.py
 
 evidence-fuzz: $(READY)  ## messages of encoders' processes and archives that nobody meant; 6 minutes
 	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m evidence.fuzz

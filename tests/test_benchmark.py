@@ -192,14 +192,14 @@ def test_a_run_is_not_continued_on_clips_that_are_read_otherwise(
     options = RunOptions(out=path.parent / "runs", settings=TINY)
     after = run("logmel", str(path), options=options, progress=progress).folder.path
     assert after != before
-    (said,) = progress.said
+    (said,) = (text for text in progress.said if "the same audio" not in text)
     assert said == (
         f"{before} was begun by a version of auricle that reads clips, or puts them into order, in "
         f"another way, so it is not continued: this run begins anew in {after}."
     )
     progress.said.clear()
     run("logmel", str(path), options=options, progress=progress)
-    assert progress.said == []  # the new one is continued
+    assert not any("begun" in text for text in progress.said)  # the new one is continued
 
 
 def test_clips_that_are_cut_or_made_silent_are_used_and_shown(
@@ -211,14 +211,15 @@ def test_clips_that_are_cut_or_made_silent_are_used_and_shown(
     noted = measured(path).folder.read_manifest().notes
     silenced = "made silent by the mean of their channels or the division by their peak"
     shorter = "shorter than their headers say and are used as far as they go"
-    assert progress.said == [
+    said = [text for text in progress.said if "the same audio" not in text]
+    assert said == [
         f"pitch: 1 of 24 train clips are {shorter} (train/k03).",
         f"pitch: 1 of 10 test clips are {shorter} (test/t05).",
         f"pitch: 1 of 24 train clips are {silenced} (train/k04).",
         f"pitch: 2 of 10 test clips are {silenced} (test/t06, test/t07).",
     ]
     assert noted == [
-        *progress.said[:2],
+        *said[:2],
         f"training: 1 clips are {silenced} (train/k04).",
         f"pitch: 2 clips are {silenced} (test/t06, test/t07).",
     ]

@@ -15,9 +15,11 @@ import pytest
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_command_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
-    # A shell's background jobs ignore the interrupt, and so would what they start.
+    # A shell's background jobs ignore the interrupt and nohup's the hang-up, and so would what
+    # they start.
     start = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL); "
         "sys.argv[0] = 'auricle'; from auricle.__main__ import main; main()"
     )
     command = subprocess.Popen(

@@ -21,6 +21,9 @@ CLASSIFICATION = sorted(
 TIMED = {"synth-counting": 0.10, "synth-same-speaker": 0.10}
 """Tasks of order and timing, and how far above chance the average may be."""
 
+ALWAYS = ("synth-counting", "synth-keyword")
+"""Tasks that every test run tries; the others take minutes: `make evidence-synth`."""
+
 BANDS, FRAME, HOP, FFT = 64, 400, 160, 512
 
 
@@ -58,7 +61,13 @@ def _accuracy(train, labels, test, expected):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CLASSIFICATION)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in ALWAYS else pytest.mark.evidence)
+        for name in CLASSIFICATION
+    ],
+)
 def test_the_average_spectrum_and_the_duration_do_not_solve_a_task(name):
     task = get_task(name)
     spectra, durations, labels = _clips(name, "train", task.synthetic.train_clips)

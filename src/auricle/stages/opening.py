@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,7 @@ import numpy as np
 from auricle.catalog.recipe import Recipe
 from auricle.data.clips import ClipTable, Window
 from auricle.errors import DataError, EncoderError, OutputError, UserError
-from auricle.files import building_folder, make_folder, write_failure
+from auricle.files import TEMPORARY_PREFIX, make_folder, write_failure
 from auricle.job import Data, Job, open_data
 from auricle.lalm.model import require_decoder
 from auricle.lalm.train import checkpoints_bytes
@@ -236,7 +237,7 @@ def _require_disk(
 def _require_writable(there: Path, runs: Path) -> None:
     """A place that cannot be written, such as /proc, is no full disk."""
     try:
-        with building_folder(there / "run"):
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=there):
             pass
     except OSError as error:
         raise write_failure(runs, error) from error
