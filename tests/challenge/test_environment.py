@@ -19,12 +19,12 @@ from auricle.challenge.commands import encoder_policy
 from auricle.challenge.environment import (
     Environment,
     EnvironmentFailedError,
-    FetchLimits,
     build_environment,
     create_venv,
     freeze_environment,
     index_answers,
 )
+from auricle.challenge.limits import FetchLimits
 from auricle.challenge.submission import Submission
 from auricle.challenge.verdicts import UncertainError, Verdict
 from auricle.sandbox.wrap import no_locks, wrap

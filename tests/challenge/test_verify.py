@@ -189,7 +189,7 @@ def test_an_archive_with_one_folder_around_it_is_read(team: Path) -> None:
 
 
 def _hurried() -> Any:
-    from auricle.challenge.environment import FetchLimits
+    from auricle.challenge.limits import FetchLimits
     from auricle.challenge.stages import Settings
 
     return Settings(fetch=FetchLimits(install_s=0.1, construct_s=0.1))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from auricle.challenge.commands import Workplace
-from auricle.challenge.environment import FetchLimits
 from auricle.challenge.judge import Judgement, JudgeOptions
+from auricle.challenge.limits import FetchLimits
 from auricle.challenge.stages import Settings
 from auricle.challenge.verify import VerifyOptions, verify
 from auricle.cli.app import execute

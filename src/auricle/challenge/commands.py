@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from auricle.challenge.environment import Environment
+from auricle.challenge.limits import MEMORY_BYTES
 from auricle.challenge.processes import (
     KILLED,
     TOO_DEEP,
@@ -32,7 +33,7 @@ from auricle.challenge.verdicts import Problem, UncertainError, Verdict, told
 from auricle.errors import UserError
 from auricle.files import data_home, make_folder
 from auricle.progress import bytes_text
-from auricle.sandbox.policy import GIBI, Policy
+from auricle.sandbox.policy import Policy
 from auricle.sandbox.wrap import Lock
 
 _TIMED_OUT = re.compile(
@@ -122,7 +123,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def encoder_policy(
-    environment: Environment, folder: Path, *, gpu: bool, memory_bytes: int = 16 * GIBI
+    environment: Environment, folder: Path, *, gpu: bool, memory_bytes: int = MEMORY_BYTES
 ) -> Policy:
     """The locks of an encoder that is judged: its Python, its environment, its files, a scratch."""
     return Policy(

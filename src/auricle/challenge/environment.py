@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from auricle.challenge.limits import FetchLimits
 from auricle.challenge.processes import (
     KILLED,
     TOO_DEEP,
@@ -45,7 +46,7 @@ from auricle.encoder.protocol import MAX_COUNT, EncoderSpec, load_order
 from auricle.errors import UserError
 from auricle.files import make_folder, remove_tree, sha256_json, write_failure, write_text
 from auricle.progress import bytes_text
-from auricle.sandbox.policy import GIBI, Policy, own_python_paths, package_folders
+from auricle.sandbox.policy import Policy, own_python_paths, package_folders
 from auricle.sandbox.wrap import Lock, Locks
 
 ENCODER_ROOM = Path(__file__).resolve().parents[1] / "encoder"
@@ -61,17 +62,6 @@ _NO_INDEX = (
     "said about the submission. Mend the network, or set PIP_INDEX_URL to an index that can be "
     "reached"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class FetchLimits:
-    """What the fetch stage may take."""
-
-    install_s: float = 1800.0
-    construct_s: float = 1800.0
-    """Also for hashing the environment afterwards."""
-    disk_bytes: int = 40 * GIBI
-    memory_bytes: int = 16 * GIBI
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from auricle.catalog.files import open_suite
 from auricle.catalog.load import list_suites, list_tasks
 from auricle.catalog.recipe import apply_settings
 from auricle.challenge.commands import Workplace, error_of, run_auricle
+from auricle.challenge.limits import JUDGED_RUN_S
 from auricle.challenge.processes import Bounds
 from auricle.challenge.receipt import RECEIPT, digest_run, make_receipt, sign_receipt
 from auricle.challenge.stages import STAGES
@@ -51,7 +52,7 @@ class JudgeOptions:
     settings: tuple[str, ...] = ()
     """Recipe overrides, ``name=value``; with any of them the run is no official one."""
     seed: int = 42
-    limit_s: float = 14 * 86_400.0
+    limit_s: float = JUDGED_RUN_S
     """Wall clock of the whole run."""
     models: tuple[str, ...] = ()
     """Words that name the models of FENSE and DATE, as ``auricle run`` takes them."""

@@ -28,10 +28,10 @@ from auricle.challenge.commands import (
 from auricle.challenge.environment import (
     Environment,
     EnvironmentFailedError,
-    FetchLimits,
     build_environment,
     freeze_environment,
 )
+from auricle.challenge.limits import TrialLimits
 from auricle.challenge.processes import Bounds
 from auricle.challenge.rules import CARD_BYTES, check_parameters
 from auricle.challenge.submission import Submission
@@ -48,7 +48,6 @@ from auricle.encoder.protocol import judged_variables
 from auricle.errors import UserError
 from auricle.files import remove_tree
 from auricle.progress import bytes_text
-from auricle.sandbox.policy import GIBI
 from auricle.sandbox.wrap import Locks
 
 STAGES = (
@@ -94,37 +93,15 @@ _MEMORY_CHECKS = ("memory_training_batch", "memory_longest_clip")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """How an encoder is tried."""
+class Settings(TrialLimits):
+    """How an encoder is tried, and what it may take."""
 
     device: str = "auto"
     gpu: bool = False
     """Whether the encoder's locks let a GPU through."""
-    memory_bytes: int = 16 * GIBI
-    """Main memory of the encoder's process."""
-    check_limit_s: float = 90.0
     smoke_suite: str = "synth-keyword"
     """One task is enough to see encoding, training and answering go through."""
     smoke_settings: tuple[str, ...] = ("train.steps=20",)
-    smoke_limit_s: float = 1800.0
-    batch_limit_s: float = 120.0
-    disk_bytes: int = 50 * GIBI
-    """What one run may fill."""
-    fetch: FetchLimits = field(default_factory=FetchLimits)
-
-    def record(self) -> dict[str, float]:
-        """The limits as they stand in a receipt: bytes and seconds."""
-        return {
-            "memory_bytes": self.memory_bytes,
-            "disk_bytes": self.disk_bytes,
-            "check_limit_s": self.check_limit_s,
-            "batch_limit_s": self.batch_limit_s,
-            "smoke_limit_s": self.smoke_limit_s,
-            "install_limit_s": self.fetch.install_s,
-            "construct_limit_s": self.fetch.construct_s,
-            "fetch_memory_bytes": self.fetch.memory_bytes,
-            "fetch_disk_bytes": self.fetch.disk_bytes,
-        }
 
 
 @dataclass(slots=True)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auricle.cli.run import FLUENCY_DETECTOR, SENTENCE_MODEL
+from auricle.challenge.limits import JUDGED_RUN_S, FetchLimits, TrialLimits
+from auricle.cli.run import FLUENCY_DETECTOR, SENTENCE_MODEL, parse_size
 from auricle.cli.terminal import make_progress, print_json
 from auricle.errors import UserError
+from auricle.sandbox.policy import GIBI
 
 if TYPE_CHECKING:
     from auricle.challenge.signing import SigningKey
@@ -31,82 +33,41 @@ _TEAMS = typer.Option(
     None, "--teams", metavar="FILE", help="The table of teams: the submission's must be in it."
 )
 
-_LIMITS = "What a submission may take"
-_Memory = Annotated[
-    str,
-    typer.Option(
-        "--memory", metavar="SIZE", rich_help_panel=_LIMITS, help="Main memory of the encoder."
-    ),
+_OWN = TrialLimits()
+
+
+def _gib(size: int) -> str:
+    return f"{size // GIBI}GiB"
+
+
+_PANEL_OF_LIMITS = "What a submission may take"
+
+
+def _limit(option: str, unit: str, what: str) -> Any:
+    return typer.Option(option, metavar=unit, rich_help_panel=_PANEL_OF_LIMITS, help=what)
+
+
+_Memory = Annotated[str, _limit("--memory", "SIZE", "Main memory of the encoder.")]
+_Disk = Annotated[str, _limit("--disk", "SIZE", "Disk that one run may fill.")]
+_Check = Annotated[float, _limit("--check-limit", "SECONDS", "Time for the check of the contract.")]
+_Batch = Annotated[float, _limit("--batch-limit", "SECONDS", "Time for one batch.")]
+_Smoke = Annotated[float, _limit("--smoke-limit", "SECONDS", "Time for the smoke run.")]
+_Run = Annotated[float, _limit("--run-limit", "HOURS", "Time for the judged run.")]
+_Install = Annotated[
+    float, _limit("--install-limit", "SECONDS", "Time for pip to install the requirements.")
 ]
-_Disk = Annotated[
-    str,
-    typer.Option(
-        "--disk", metavar="SIZE", rich_help_panel=_LIMITS, help="Disk that one run may fill."
-    ),
-]
-_CheckLimit = Annotated[
+_Construct = Annotated[
     float,
-    typer.Option(
-        "--check-limit",
-        metavar="SECONDS",
-        rich_help_panel=_LIMITS,
-        help="Time for the check of the contract.",
-    ),
-]
-_BatchLimit = Annotated[
-    float,
-    typer.Option(
-        "--batch-limit", metavar="SECONDS", rich_help_panel=_LIMITS, help="Time for one batch."
-    ),
-]
-_SmokeLimit = Annotated[
-    float,
-    typer.Option(
-        "--smoke-limit", metavar="SECONDS", rich_help_panel=_LIMITS, help="Time for the smoke run."
-    ),
-]
-_RunLimit = Annotated[
-    float,
-    typer.Option(
-        "--run-limit", metavar="HOURS", rich_help_panel=_LIMITS, help="Time for the judged run."
-    ),
-]
-_InstallLimit = Annotated[
-    float,
-    typer.Option(
-        "--install-limit",
-        metavar="SECONDS",
-        rich_help_panel=_LIMITS,
-        help="Time for pip to install the requirements.",
-    ),
-]
-_ConstructLimit = Annotated[
-    float,
-    typer.Option(
+    _limit(
         "--construct-limit",
-        metavar="SECONDS",
-        rich_help_panel=_LIMITS,
-        help="Time for the encoder's first construction, downloads included.",
+        "SECONDS",
+        "Time for the encoder's first construction, downloads included.",
     ),
 ]
 _FetchMemory = Annotated[
-    str,
-    typer.Option(
-        "--fetch-memory",
-        metavar="SIZE",
-        rich_help_panel=_LIMITS,
-        help="Main memory of installation and first construction.",
-    ),
+    str, _limit("--fetch-memory", "SIZE", "Main memory of installation and first construction.")
 ]
-_FetchDisk = Annotated[
-    str,
-    typer.Option(
-        "--fetch-disk",
-        metavar="SIZE",
-        rich_help_panel=_LIMITS,
-        help="Disk that the environment may fill.",
-    ),
-]
+_FetchDisk = Annotated[str, _limit("--fetch-disk", "SIZE", "Disk that the environment may fill.")]
 
 _Key = Annotated[
     Path | None,
@@ -217,27 +178,26 @@ def verify_command(
     teams: Path | None = _TEAMS,
     key: _Key = None,
     receipt: Path | None = typer.Option(None, "--receipt", help="Write the receipt to this file."),
-    memory: _Memory = "16GiB",
-    disk: _Disk = "50GiB",
-    check_limit: _CheckLimit = 90.0,
-    batch_limit: _BatchLimit = 120.0,
-    smoke_limit: _SmokeLimit = 1800.0,
-    install_limit: _InstallLimit = 1800.0,
-    construct_limit: _ConstructLimit = 1800.0,
-    fetch_memory: _FetchMemory = "16GiB",
-    fetch_disk: _FetchDisk = "40GiB",
+    memory: _Memory = _gib(_OWN.memory_bytes),
+    disk: _Disk = _gib(_OWN.disk_bytes),
+    check_limit: _Check = _OWN.check_limit_s,
+    batch_limit: _Batch = _OWN.batch_limit_s,
+    smoke_limit: _Smoke = _OWN.smoke_limit_s,
+    install_limit: _Install = _OWN.fetch.install_s,
+    construct_limit: _Construct = _OWN.fetch.construct_s,
+    fetch_memory: _FetchMemory = _gib(_OWN.fetch.memory_bytes),
+    fetch_disk: _FetchDisk = _gib(_OWN.fetch.disk_bytes),
     as_json: bool = _JSON,
     quiet: bool = _QUIET,
 ) -> int:
     """Examine a stranger's submission, stage by stage, behind locks (exit code 3 if refused)."""
+    given = dict(locals())
     from auricle.challenge.verify import VerifyOptions, verify
     from auricle.files import write_json
 
     if receipt is not None and receipt.is_dir():
         raise UserError(f"{receipt} is a folder; --receipt names the file to write.")
-    sizes = _sizes((memory, disk, fetch_memory, fetch_disk))
-    times = _times((check_limit, batch_limit, smoke_limit, install_limit, construct_limit))
-    settings = _limits(sizes, times, gpu=gpu)
+    settings = _settings(given)
     signer = _signer(key, unsafe=unsafe)
     options = VerifyOptions(sandbox=not unsafe, teams=teams, key=signer, settings=settings)
     found = verify(archive, options=options, progress=make_progress(quiet=quiet))
@@ -337,16 +297,16 @@ def judge_command(
     gpu: bool = _GPU,
     sentence_model: str | None = SENTENCE_MODEL,
     fluency_detector: str | None = FLUENCY_DETECTOR,
-    run_limit: _RunLimit = 336.0,
-    memory: _Memory = "16GiB",
-    disk: _Disk = "50GiB",
-    check_limit: _CheckLimit = 90.0,
-    batch_limit: _BatchLimit = 120.0,
-    smoke_limit: _SmokeLimit = 1800.0,
-    install_limit: _InstallLimit = 1800.0,
-    construct_limit: _ConstructLimit = 1800.0,
-    fetch_memory: _FetchMemory = "16GiB",
-    fetch_disk: _FetchDisk = "40GiB",
+    run_limit: _Run = JUDGED_RUN_S / 3600,
+    memory: _Memory = _gib(_OWN.memory_bytes),
+    disk: _Disk = _gib(_OWN.disk_bytes),
+    check_limit: _Check = _OWN.check_limit_s,
+    batch_limit: _Batch = _OWN.batch_limit_s,
+    smoke_limit: _Smoke = _OWN.smoke_limit_s,
+    install_limit: _Install = _OWN.fetch.install_s,
+    construct_limit: _Construct = _OWN.fetch.construct_s,
+    fetch_memory: _FetchMemory = _gib(_OWN.fetch.memory_bytes),
+    fetch_disk: _FetchDisk = _gib(_OWN.fetch.disk_bytes),
     as_json: bool = _JSON,
     quiet: bool = _QUIET,
 ) -> int:
@@ -356,19 +316,18 @@ def judge_command(
 
     The exit code is 3 if it is refused or a task is missing.
     """
+    given = dict(locals())
     from auricle.challenge.judge import JudgeOptions, judge
     from auricle.challenge.verify import VerifyOptions
 
-    sizes = _sizes((memory, disk, fetch_memory, fetch_disk))
-    times = _times((check_limit, batch_limit, smoke_limit, install_limit, construct_limit))
-    settings = _limits(sizes, times, gpu=gpu)
+    settings = _settings(given)
     options = JudgeOptions(
         suite=suite,
         out=out,
         evaluations=tuple(evaluations),
         settings=tuple(overrides),
         seed=seed,
-        limit_s=_time("--run-limit", run_limit, "hours", "336") * 3600,
+        limit_s=_time("--run-limit", run_limit, "hours", JUDGED_RUN_S / 3600) * 3600,
         models=_models(sentence_model, fluency_detector),
         verify=VerifyOptions(
             sandbox=not unsafe, teams=teams, key=_signer(key, unsafe=unsafe), settings=settings
@@ -394,52 +353,48 @@ def judge_command(
     return 0 if found.accepted else 3
 
 
-def _sizes(given: tuple[str, str, str, str]) -> tuple[int, int, int, int]:
-    from auricle.cli.run import parse_size
-
-    options = ("--memory", "--disk", "--fetch-memory", "--fetch-disk")
-    for option, text in zip(options, given, strict=True):
-        if not _LEAST_BYTES <= parse_size(text) <= _MOST_BYTES:
-            raise UserError(f"{option} is '{text}'; a size from 1GB to 1000TB is expected.")
-    memory, disk, fetch_memory, fetch_disk = (int(parse_size(text)) for text in given)
-    return memory, disk, fetch_memory, fetch_disk
-
-
-def _times(given: tuple[float, ...]) -> tuple[float, ...]:
-    options = ("check", "batch", "smoke", "install", "construct")
-    for option, value in zip(options, given, strict=True):
-        _time(f"--{option}-limit", value, "seconds", "90")
-    return given
-
-
-def _limits(sizes: tuple[int, int, int, int], times: tuple[float, ...], *, gpu: bool) -> Settings:
-    """The limits that a command was given."""
-    from auricle.challenge.environment import FetchLimits
+def _settings(given: Mapping[str, Any]) -> Settings:
+    """How an encoder is tried, from a command's arguments."""
     from auricle.challenge.stages import Settings
 
-    memory, disk, fetch_memory, fetch_disk = sizes
-    check, batch, smoke, install, construct = times
-    fetch = FetchLimits(install, construct, disk_bytes=fetch_disk, memory_bytes=fetch_memory)
+    def size(name: str) -> int:
+        return _size(f"--{name.replace('_', '-')}", given[name])
+
+    def seconds(name: str) -> float:
+        return _time(f"--{name.replace('_', '-')}", given[name], "seconds", _OWN.check_limit_s)
+
     return Settings(
-        gpu=gpu,
-        memory_bytes=memory,
-        disk_bytes=disk,
-        check_limit_s=check,
-        batch_limit_s=batch,
-        smoke_limit_s=smoke,
-        fetch=fetch,
+        gpu=given["gpu"],
+        memory_bytes=size("memory"),
+        disk_bytes=size("disk"),
+        check_limit_s=seconds("check_limit"),
+        batch_limit_s=seconds("batch_limit"),
+        smoke_limit_s=seconds("smoke_limit"),
+        fetch=FetchLimits(
+            seconds("install_limit"),
+            seconds("construct_limit"),
+            disk_bytes=size("fetch_disk"),
+            memory_bytes=size("fetch_memory"),
+        ),
     )
 
 
 _LEAST_BYTES, _MOST_BYTES = 10**9, 10**15
 
 
-def _time(option: str, value: float, unit: str, example: str) -> float:
+def _size(option: str, text: str) -> int:
+    size = parse_size(text)
+    if not _LEAST_BYTES <= size <= _MOST_BYTES:
+        raise UserError(f"{option} is '{text}'; a size from 1GB to 1000TB is expected.")
+    return int(size)
+
+
+def _time(option: str, value: float, unit: str, example: float) -> float:
     least = 5.0 if unit == "seconds" else 0.01
     if not (math.isfinite(value) and least <= value <= 1e7):
         raise UserError(
             f"{option} is {value:g}; a number of {unit} from {least:g} to 10000000 is expected, "
-            f"e.g. {example}."
+            f"e.g. {example:g}."
         )
     return value
 
