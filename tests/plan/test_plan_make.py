@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from auricle import RunOptions, run
+from auricle.catalog.files import open_suite
 from auricle.catalog.load import get_task
 from auricle.cli.app import execute
 from auricle.errors import ScoringError
@@ -313,6 +314,13 @@ def test_audio_to_be_encoded_is_foreseen_from_the_catalog(home: Path) -> None:
     # 320 draws of 1,600 clips of 5 s hit 1600 * (1 - (1599 / 1600) ** 320) = 290.0 of them.
     expected_s = (290.0 + 400) * 5
     assert audio_at_least_s(job, describe_tasks(job)) == pytest.approx(expected_s, rel=0.005)
+
+
+@pytest.mark.parametrize("suite", ["mini", "track-a", "track-b"])
+def test_what_check_says_of_a_suite_is_what_a_plan_says(suite: str, home: Path) -> None:
+    job = resolve("logmel", suite, RunOptions())
+    planned_h = audio_at_least_s(job, describe_tasks(job)) / 3600
+    assert open_suite(suite).audio_h == pytest.approx(planned_h)
 
 
 def test_without_the_decoder_a_plan_says_what_the_data_tell(suite: Path, home: Path) -> None:

@@ -32,7 +32,7 @@ from auricle.catalog.load import (
 )
 from auricle.catalog.parse import read_yaml, validate
 from auricle.catalog.recipe import Recipe, apply_settings
-from auricle.catalog.spec import Suite, Task
+from auricle.catalog.spec import Suite, Task, encoded_s
 from auricle.catalog.xares import XaresFile, read_eval_file, read_train_file
 from auricle.errors import CatalogError
 
@@ -54,6 +54,22 @@ class LoadedSuite:
     workers: int | None = None
     ignored: tuple[str, ...] = ()
     """Fields of the file that have no effect here, each with its reason."""
+
+    @property
+    def audio_h(self) -> float:
+        """Hours of audio that a run encodes, as far as the catalog knows its tasks' sizes."""
+        train, shares = self.recipe.train, self.suite.shares
+        total = 0.0
+        for task in self.tasks:
+            for side, size in task.size.items():
+                drawn = train.steps * train.batch_size * shares[task.name]
+                total += encoded_s(
+                    size.clips,
+                    size.hours,
+                    draws=drawn if side == "train" else None,
+                    crop_s=self.recipe.crop.length_s,
+                )
+        return total / 3600
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,24 @@ class SideSize(_Spec):
     """Whether clips or hours are derived too."""
 
 
+def encoded_s(clips: int, hours: float, *, draws: float | None, crop_s: float) -> float:
+    """Seconds of audio of one side of a task that a run is expected to encode.
+
+    Of n draws from c clips, c * (1 - (1 - 1 / c) ** n) clips are expected to be drawn.
+
+    Args:
+        clips: How many it has.
+        hours: What they last.
+        draws: How often one is drawn in training; None for a side that is asked whole.
+        crop_s: What a draw takes of a clip at most.
+    """
+    length_s = hours * 3600 / clips
+    if draws is None:
+        return clips * length_s
+    missed = float((1 - 1 / clips) ** draws)
+    return clips * (1 - missed) * min(length_s, crop_s)
+
+
 class Task(_Spec):
     """One dataset with its prompt, label field and metric."""
 

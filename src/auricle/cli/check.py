@@ -6,6 +6,9 @@ import typer
 
 from auricle.cli.terminal import make_progress, print_json
 
+_SUITES = ("mini", "track-a")
+"""Suites of which it is said how long encoding takes."""
+
 
 def register(app: typer.Typer) -> None:
     """Add this file's commands."""
@@ -48,6 +51,7 @@ def check_command(
         python=encoder_python,
         trust_remote_code=trust_remote_code,
     )
+    from auricle.catalog.files import open_suite
     from auricle.encoder.checks import check_encoder
     from auricle.job import choose_device
 
@@ -56,6 +60,7 @@ def check_command(
         device=choose_device(device),
         time_limit_s=time_limit,
         progress=make_progress(quiet=quiet or as_json),
+        audio_h={name: open_suite(name).audio_h for name in _SUITES},
     )
     if as_json:
         print_json(report.to_json())

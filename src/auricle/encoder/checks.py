@@ -8,7 +8,7 @@ does; what was not reached has no verdict, and what was only slow breaks no rule
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -56,8 +56,6 @@ _BEFORE = {
     "memory_longest_clip": ("longest_clip",),
 }
 """Found while another check is made."""
-AUDIO_H = {"mini": 36, "track-a": 700}
-"""About how many hours a run on a suite has to encode; `auricle plan` counts them."""
 SLOW = 6
 """Times real time below which an encoder is called slow: `mini` takes longer than a working day."""
 
@@ -110,6 +108,7 @@ def check_encoder(
     time_limit_s: float = 90.0,
     log_path: Path | None = None,
     progress: Progress | None = None,
+    audio_h: Mapping[str, float] | None = None,
 ) -> CheckReport:
     """Check an encoder in a process of its own.
 
@@ -121,6 +120,7 @@ def check_encoder(
             much again for everything else; the encoder is ended when it is over.
         log_path: Where its output goes; a temporary file when None.
         progress: Is told which check is being made.
+        audio_h: Hours of audio that suites have to encode, to say how long that takes here.
     """
     with scratch_folder("auricle-check-") as folder:
         examination = Examination(
@@ -130,7 +130,7 @@ def check_encoder(
             time_limit_s=time_limit_s,
             log_path=log_path or folder / "encoder.log",
         )
-        checkup = _Checkup(examination, device)
+        checkup = _Checkup(examination, device, audio_h or {})
         try:
             checkup.run(progress or SilentProgress())
         finally:
@@ -141,8 +141,9 @@ def check_encoder(
 class _Checkup:
     """The order of the checks, and what they find beside verdicts."""
 
-    def __init__(self, examination: Examination, device: str) -> None:
+    def __init__(self, examination: Examination, device: str, audio_h: Mapping[str, float]) -> None:
         self._exam = exam = examination
+        self._audio_h = audio_h
         self._on_gpu = device.startswith("cuda")
         self._properties: Properties | None = None
         self._realtime_factor: float | None = None
@@ -414,10 +415,11 @@ class _Checkup:
         self._realtime_factor = factor = audio_s / took_s
         shorter = "" if self._trained_s else f", measured on {audio_s:.3g} s of audio"
         spent = ", ".join(
-            f"{duration_text(hours * 3600)} for the {AUDIO_H[suite]} h of {suite}"
+            f"{duration_text(hours * 3600)} for the {self._audio_h[suite]:.0f} h of {suite}"
             for suite, hours in (self._encode_hours() or {}).items()
         )
-        text = f"{factor:,.3g} x real time{shorter}: encoding takes about {spent} on this device."
+        text = f"{factor:,.3g} x real time{shorter}"
+        text += f": encoding takes about {spent} on this device." if spent else "."
         if factor < SLOW:
             self._exam.fails("speed", text)
         else:
@@ -426,7 +428,7 @@ class _Checkup:
     def _encode_hours(self) -> dict[str, float] | None:
         if self._realtime_factor is None:
             return None
-        return {suite: hours / self._realtime_factor for suite, hours in AUDIO_H.items()}
+        return {suite: hours / self._realtime_factor for suite, hours in self._audio_h.items()}
 
     def _memory(self, name: str) -> None:
         usage, baseline = self._exam.process.usage, self._exam.process.baseline_bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from auricle.catalog.spec import Task
+from auricle.catalog.spec import Task, encoded_s
 from auricle.data.clips import ClipTable
 from auricle.data.inventory import list_data
 from auricle.job import Data, Job
@@ -85,18 +85,11 @@ def _known(task: Task, side: str) -> tuple[int | None, float | None]:
 
 
 def audio_at_least_s(job: Job, sides: Iterable[PlannedSide]) -> float:
-    """Seconds of audio that a job encodes at least, as far as the hours of its sides are known.
-
-    Of n draws from c clips, c * (1 - (1 - 1 / c) ** n) clips are expected to be drawn.
-    """
+    """Seconds of audio that a job encodes at least, as far as the hours of its sides are known."""
     total = 0.0
     for one in sides:
         if one.hours is None or not one.clips:
             continue
-        clips, length_s = float(one.clips), one.hours * 3600 / one.clips
-        if one.side == "train":
-            draws = job.total_draws * job.suite.shares[one.task]
-            clips *= 1 - (1 - 1 / clips) ** draws
-            length_s = min(length_s, job.recipe.crop.length_s)
-        total += clips * length_s
+        drawn = job.total_draws * job.suite.shares[one.task] if one.side == "train" else None
+        total += encoded_s(one.clips, one.hours, draws=drawn, crop_s=job.recipe.crop.length_s)
     return total
