@@ -17,13 +17,13 @@ from auricle.errors import UserError
     [("200GB", 200e9), ("1.5T", 1.5e12), ("800MiB", 800 * 2**20), ("7", 7), ("2 kb", 2000)],
 )
 def test_sizes_are_read(text: str, size: float) -> None:
-    assert parse_size(text) == size
+    assert parse_size(text, "--disk-budget") == size
 
 
 @pytest.mark.parametrize("text", ["", "many", "-3GB", "1.2.3G", "0"])
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="is no size"):
-        parse_size(text)
+        parse_size(text, "--disk-budget")
 
 
 def test_plan_takes_every_option_of_run() -> None:

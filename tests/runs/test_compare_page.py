@@ -62,6 +62,14 @@ def test_a_finding_is_said_in_words() -> None:
     )
 
 
+def test_page_and_terminal_say_alike_what_would_tell() -> None:
+    far = Outcome(
+        difference=0.001, low=-0.02, high=0.02, verdict="cannot tell", clips=300, more_clips=321_919
+    )
+    for said in (far.text, far.sentence_end):
+        assert said.endswith("; no test set of this kind would tell")
+
+
 def test_no_difference_has_no_sign(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / n, tasks=("words",), clips=30, encoder=n) for n in "ab"]
     (row,) = compare_table(runs)

@@ -237,3 +237,31 @@ def test_captions_are_compared_by_what_the_models_said_before(tmp_path: Path) ->
     assert entry["difference"] == pytest.approx(0.5, abs=1e-3)
     page = write_comparison(runs, tmp_path / "page.html").read_text(encoding="utf-8")
     assert "worse by 0.5" in page
+
+
+def test_runs_of_a_larger_and_a_smaller_suite_say_what_they_share(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = make_run(tmp_path / "a", tasks=("words",), clips=60, hearing=0.9)
+    names = ("words", "events", "counting", "digits")
+    large = make_run(tmp_path / "b", tasks=names, clips=60, encoder="other", hearing=0.1)
+    assert execute(["compare", str(small.path), str(large.path)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("this run of logmel is better than this run of other, words: +0.")
+    assert "counting, digits, events: logmel has no answers to it" in out
+    assert [line.split()[0] for line in out.splitlines() if " missing" in line] == [
+        "track",
+        "track",
+    ]
+
+
+def test_a_p_value_is_never_zero(
+    seeds: list[RunFolder], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.html"
+    paths = [str(run.path) for run in seeds]
+    assert execute(["compare", *paths, "--table", "markdown", "--page", str(page)]) == 0
+    assert "<0.0001" in capsys.readouterr().out
+    rows = page.read_text(encoding="utf-8").split("Encoders compared", 1)[1].split("</table>")[0]
+    assert "&lt;0.001" in rows
+    assert "<bdi>0.000</bdi>" not in rows

@@ -383,7 +383,7 @@ _LEAST_BYTES, _MOST_BYTES = 10**9, 10**15
 
 
 def _size(option: str, text: str) -> int:
-    size = parse_size(text)
+    size = parse_size(text, option)
     if not _LEAST_BYTES <= size <= _MOST_BYTES:
         raise UserError(f"{option} is '{text}'; a size from 1GB to 1000TB is expected.")
     return int(size)

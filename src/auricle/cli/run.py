@@ -76,8 +76,8 @@ _QUIET = typer.Option(False, "--quiet", help="Show no progress.")
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
-def parse_size(text: str) -> float:
-    """Bytes of a size such as ``200GB``, ``1.5T`` or ``800MiB``.
+def parse_size(text: str, option: str) -> float:
+    """Bytes of a size such as ``200GB``, ``1.5T`` or ``800MiB``, as an option was given it.
 
     Raises:
         UserError: It is no size.
@@ -88,7 +88,7 @@ def parse_size(text: str) -> float:
     except ValueError:
         number = 0.0
     if not found or not 0 < number < 1e18:
-        raise UserError(f"'{text}' is no size; expected e.g. 200GB, 1.5TB or 800MB.")
+        raise UserError(f"{option}: '{text}' is no size; expected e.g. 200GB, 1.5TB or 800MB.")
     scale = _UNITS[found[2]]
     return number * (1024 ** "KMGT".index(found[2]) * 1024 if found[3] and found[2] else scale)
 
@@ -268,7 +268,7 @@ def _options(
         evaluations=tuple(evaluations),
         settings=tuple(settings),
         encode_budget_s=encode_budget,
-        disk_budget=None if disk_budget is None else parse_size(disk_budget),
+        disk_budget=None if disk_budget is None else parse_size(disk_budget, "--disk-budget"),
         batch_timeout_s=batch_timeout,
         **same,
     )

@@ -282,15 +282,15 @@ def compare_command(
     run is missing, and 2 if nothing could be compared.
     """
     one_format(table, as_json=as_json)
-    from auricle.runs.compare import compare_folders
+    from auricle.runs.compare import compare_read, read_all
     from auricle.runs.folder import RunFolder
 
-    folders = [RunFolder.open(path) for path in runs]
-    found = compare_folders(folders)
+    read = read_all([RunFolder.open(path) for path in runs])
+    found = compare_read(read)
     if page is not None:
-        from auricle.runs.compare_page import write_comparison
+        from auricle.runs.compare_page import write_page
 
-        write_comparison(folders, page, found=found)
+        write_page(read, found, page)
     if as_json:
         print_json(found.to_json() | {"page": str(page) if page else None})
     elif table is not None:

@@ -267,34 +267,48 @@ def _print_side_by_side(pairs: Sequence[Pair], on: str) -> None:
     """Tasks by sides; each side is marked where it is better or worse than the first."""
     first = pairs[0].left
     against = [pair for pair in pairs if pair.left == first]
-    table = Table(
-        title=f"scores{on}",
-        title_justify="left",
-        header_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        caption=f"+ better, - worse than {printable(first)}; every pair: --json or --table csv",
-        caption_justify="left",
-    )
-    table.add_column("task", no_wrap=True)
+    table = _task_table(f"scores{on}")
+    table.caption = f"+ better, - worse than {printable(first)}; every pair: --json or --table csv"
+    table.caption_justify = "left"
     console = _console()
     room = max(7, (console.width - 24) // (1 + len(against)) - 3)
     for name in (first, *(pair.right for pair in against)):
         table.add_column(name, justify="right", max_width=room, overflow="fold")
     marks = {"better": "-", "worse": "+"}  # said of the first side
+    from auricle.records.comparison import Outcome
+
+    nothing = Outcome()
     rows = [dict(pair.entries()) for pair in against]
-    tracks = {f"track {name.upper()}" for name in against[0].tracks}
-    for place, task in enumerate(rows[0]):
-        if task in tracks and place and list(rows[0])[place - 1] not in tracks:
-            table.add_section()
-        left = next((row[task].left for row in rows if row[task].left is not None), None)
-        cells = [f"{_number(row[task].right)}{marks.get(row[task].verdict, ' ')}" for row in rows]
+    tasks = dict.fromkeys(name for pair in against for name in pair.tasks)
+    tracks = dict.fromkeys(name for row in rows for name in row if name not in tasks)
+    for task in (*tasks, *tracks):
+        entries = [row.get(task, nothing) for row in rows]
+        left = next((entry.left for entry in entries if entry.left is not None), None)
+        if left is None and task in tasks:
+            continue  # it stands below
+        cells = [f"{_number(entry.right)}{marks.get(entry.verdict, ' ')}" for entry in entries]
         table.add_row(task, f"{_number(left)} ", *cells)
     console.print(table)
-    for pair in against:
-        for task, entry in pair.tasks.items():
-            if entry.reason:
-                console.print(f"  {pair.right}, {task}: {entry.reason}", style="yellow")
+    _print_reasons(against)
+
+
+def _task_table(title: str) -> Table:
+    """A table of tasks without lines between its columns, which fits a narrow terminal."""
+    table = Table(
+        title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    table.add_column("task", no_wrap=True)
+    return table
+
+
+def _print_reasons(pairs: Sequence[Pair]) -> None:
+    """Why tasks are missing, each reason once."""
+    tasks: dict[str, dict[str, None]] = {}
+    for task, entry in (item for pair in pairs for item in pair.tasks.items()):
+        if entry.reason:
+            tasks.setdefault(entry.reason, {})[task] = None
+    for reason, names in tasks.items():
+        _console().print(f"{', '.join(names)}: {reason}", style="yellow")
 
 
 def _sentences(pair: Pair, on: str) -> list[str | tuple[str, str]]:
@@ -305,7 +319,12 @@ def _sentences(pair: Pair, on: str) -> list[str | tuple[str, str]]:
         for name in (pair.left, pair.right)
     )
     said: list[str | tuple[str, str]] = []
-    for track, entry in pair.tracks.items():
+    whole = {f"track {name.upper()}": entry for name, entry in pair.tracks.items()}
+    tested = {name: entry for name, entry in pair.tasks.items() if entry.difference is not None}
+    if not any(entry.difference is not None for entry in whole.values()):
+        # Where no track is whole, what the two share says more than what they lack.
+        whole = dict(list(tested.items())[:_MOST_SENTENCES]) or whole
+    for name, entry in whole.items():
         head = {
             "better": f"{left} is better than {right}",
             "worse": f"{left} is worse than {right}",
@@ -314,7 +333,7 @@ def _sentences(pair: Pair, on: str) -> list[str | tuple[str, str]]:
         }[entry.verdict]
         style = "" if entry.verdict in ("cannot tell", "missing") else "bold"
         line_end = "\n" if said else ""
-        said += [line_end, (head, style), f"{on}, track {track.upper()}: {entry.sentence_end}"]
+        said += [line_end, (head, style), f"{on}, {name}: {entry.sentence_end}"]
     return said
 
 
@@ -322,14 +341,7 @@ def _print_pair(pair: Pair, on: str) -> None:
     console = _console()
     wide = console.width >= _WIDE_PAIR
     of_seeds = any(entry.of_seeds for entry in pair.tasks.values())
-    table = Table(
-        title=f"{pair.left} against {pair.right}{on}",
-        title_justify="left",
-        header_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    table.add_column("task", no_wrap=True)
+    table = _task_table(f"{pair.left} against {pair.right}{on}")
     for name in (pair.left, pair.right):
         table.add_column(name, justify="right", max_width=None if wide else 9, overflow="fold")
     table.add_column("difference [95 %]", justify="right", no_wrap=True)
@@ -339,27 +351,26 @@ def _print_pair(pair: Pair, on: str) -> None:
     if wide:
         table.add_column(f"more {'seeds' if of_seeds else 'clips'}", justify="right", no_wrap=True)
     for name, entry in pair.tasks.items():
-        table.add_row(*_comparison_cells(name, entry, wide=wide))
+        if entry.difference is not None:  # the others stand below
+            table.add_row(*_comparison_cells(name, entry, wide=wide))
     table.add_section()
     for name, entry in pair.tracks.items():
         table.add_row(*_comparison_cells(f"track {name.upper()}", entry, wide=wide))
     console.print(table)
-    for name, entry in pair.tasks.items():
-        if entry.reason:
-            console.print(f"  {name}: {entry.reason}", style="yellow")
+    _print_reasons([pair])
 
 
 def _comparison_cells(name: str, entry: Outcome, *, wide: bool) -> list[str]:
     if entry.difference is None:
         return [name, "", "", "", *[""] * wide, "missing", *[""] * wide]
-    p = entry.p_corrected or 0.0
-    middle = ["<0.0001" if p < 1e-4 else f"{p:.4f}"] if wide else []
+    from auricle.scoring.tables import p_text
+
     return [
         name,
         _number(entry.left),
         _number(entry.right),
         f"{entry.difference:+.3f} [{entry.low:+.3f}, {entry.high:+.3f}]",
-        *middle,
+        *([p_text(entry.p_corrected or 0.0, 4)] if wide else []),
         entry.verdict,
         *([_more(entry)] if wide else []),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 Verdict = Literal["better", "worse", "cannot tell", "missing"]
 _TURNED: dict[Verdict, Verdict] = {"better": "worse", "worse": "better"}
@@ -85,10 +85,9 @@ class Outcome:
         if self.difference is None or self.low is None or self.high is None:
             return f"missing: {self.reason}"
         if self.verdict == "cannot tell":
-            more = f"; about {_rounded(self.more_clips)} more clips would tell"
             interval = f"{_signed(self.low)} to {_signed(self.high)}"
-            told = more if self.more_clips else ""
-            return f"cannot tell: {_signed(self.difference)} ({interval}){told}"
+            said = f"cannot tell: {_signed(self.difference)} ({interval})"
+            return f"{said}; {self.would_tell}" if self.would_tell else said
         ends = (self.low, self.high) if self.verdict == "better" else (-self.high, -self.low)
         low, high = (f"{end:.3f}" for end in ends)
         return f"{self.verdict} by {abs(self.difference):.3f} ({low} to {high})"
@@ -117,7 +116,7 @@ class Outcome:
         if self.verdict != "cannot tell" or not self.difference:
             return ""
         if not self.of_seeds:
-            return _clips_text(self.more_clips, self.clips or 0)
+            return _clips_text(self.more_clips)
         if self.more_seeds is None:
             return "more clips are needed"
         if self.more_seeds > _MOST_SEEDS:
@@ -127,25 +126,29 @@ class Outcome:
 
 
 _MOST_SEEDS = 100
-_MOST_TIMES = 50
+_MOST_CLIPS = 100_000
+"""More than the largest test sets have."""
 
 
-def _clips_text(more: int | None, clips: int) -> str:
+def _clips_text(more: int | None) -> str:
     if more is None:
         return ""
-    if more > _MOST_TIMES * max(1, clips):
+    if more > _MOST_CLIPS:
         return "no test set of this kind would tell"
-    return f"about {_rounded(more)} more clips would tell"
-
-
-def _rounded(count: int | None) -> str:
-    """Two digits are all that such an estimate knows."""
-    digits = 0 if not count else max(0, len(str(count)) - 2)
-    return f"{round(count or 0, -digits):,}"
+    # Two digits are all that such an estimate knows.
+    return f"about {round(more, -max(0, len(str(more)) - 2)):,} more clips would tell"
 
 
 def _signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
+
+
+Entry = TypeVar("Entry")
+
+
+def _named(tasks: Mapping[str, Entry], tracks: Mapping[str, Entry]) -> Iterator[tuple[str, Entry]]:
+    yield from tasks.items()
+    yield from ((f"track {name.upper()}", entry) for name, entry in tracks.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +162,7 @@ class Pair:
 
     def entries(self) -> Iterator[tuple[str, Outcome]]:
         """Tasks, then tracks, with their names."""
-        yield from self.tasks.items()
-        yield from ((f"track {name.upper()}", entry) for name, entry in self.tracks.items())
+        return _named(self.tasks, self.tracks)
 
     def to_json(self) -> dict[str, Any]:
         """As ``--json`` prints it."""
@@ -198,8 +200,7 @@ class Measured:
 
     def entries(self) -> Iterator[tuple[str, SeedsEstimate]]:
         """Tasks, then tracks, with their names."""
-        yield from self.tasks.items()
-        yield from ((f"track {name.upper()}", entry) for name, entry in self.tracks.items())
+        return _named(self.tasks, self.tracks)
 
     def to_json(self) -> dict[str, Any]:
         """As ``--json`` prints it; a task's value is its ``score``, a track's its ``mean``."""

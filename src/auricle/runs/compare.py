@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,64 +49,72 @@ def compare(runs: Sequence[RunFolder | Path | str]) -> dict[str, Any]:
             read, or nothing of them could be compared.
     """
     folders = [run if isinstance(run, RunFolder) else RunFolder.open(run) for run in runs]
-    return compare_folders(folders).to_json()
+    return compare_read(read_all(folders)).to_json()
 
 
-def compare_folders(folders: Sequence[RunFolder]) -> Comparison:
+@dataclass(frozen=True, slots=True)
+class ReadRuns:
+    """Runs to compare, read once."""
+
+    own: list[RunFacts]
+    """On the suites that they were trained for."""
+    further: dict[str, dict[int, RunFacts]]
+    """On each further suite that two runs or more were asked: by suite, by the run's place."""
+    labels: list[str]
+    """Names that tell them apart."""
+
+
+def read_all(folders: Sequence[RunFolder]) -> ReadRuns:
+    """Read runs to compare, their further evaluations included.
+
+    Raises:
+        ScoringError: Fewer than two were given, one was given twice, or one cannot be read.
+    """
+    own = read_runs(folders)
+    asked: dict[str, dict[int, RunFacts]] = {}
+    for place, run in enumerate(own):
+        for folder in run.folder.all_further():
+            asked.setdefault(folder.path.name, {})[place] = read_run(folder)
+    further = {name: of for name, of in sorted(asked.items()) if len(of) > 1}
+    return ReadRuns(own, further, labels_of(own))
+
+
+def compare_read(runs: ReadRuns) -> Comparison:
     """Compare runs on every suite that they share.
 
     Raises:
-        ScoringError: As `compare` says.
+        ScoringError: Nothing of them could be compared.
     """
-    runs = read_runs(folders)
     found = compared(runs)
     if not any(suite.tested for _, suite in found.suites):
-        raise ScoringError(_nothing_text(runs, found))
+        raise ScoringError(_nothing_text(runs.own, found))
     return found
 
 
-def compared(runs: Sequence[RunFacts]) -> Comparison:
-    """The same from what was read of the runs; there may be nothing that could be compared."""
-    labels, groups = labels_of(runs), seeds_of_encoders(runs)
-    own = _on_one_suite(runs, range(len(runs)), labels, groups)
-    asked = further_runs(runs)
-    further = {
-        name: _on_one_suite(list(of.values()), list(of), labels, groups)
-        for name, of in asked.items()
-    }
-    everywhere = [*runs, *(run for of in asked.values() for run in of.values())]
+def compared(runs: ReadRuns) -> Comparison:
+    """The same, though there may be nothing that could be compared."""
+    groups = seeds_of_encoders(runs.own)
+    own = _on_one_suite(dict(enumerate(runs.own)), runs.labels, groups)
+    further = {name: _on_one_suite(of, runs.labels, groups) for name, of in runs.further.items()}
+    everywhere = [*runs.own, *(run for of in runs.further.values() for run in of.values())]
     complete = not any(task.failure for run in everywhere for task in run.tasks)
     combined = own.encoders is not None and own.encoders.several_seeds
-    return Comparison(own, differences(runs, combined=combined), further, complete=complete)
-
-
-def further_runs(runs: Sequence[RunFacts]) -> dict[str, dict[int, RunFacts]]:
-    """The further suites that two runs or more were asked: by suite, facts by the run's place."""
-    asked: dict[str, dict[int, RunFacts]] = {}
-    for place, run in enumerate(runs):
-        for folder in run.folder.all_further():
-            asked.setdefault(folder.path.name, {})[place] = read_run(folder)
-    return {name: of for name, of in sorted(asked.items()) if len(of) > 1}
+    return Comparison(own, differences(runs.own, combined=combined), further, complete=complete)
 
 
 def _on_one_suite(
-    runs: Sequence[RunFacts],
-    places: Sequence[int],
-    labels: Sequence[str],
-    groups: Mapping[str, Sequence[int]],
+    runs: Mapping[int, RunFacts], labels: Sequence[str], groups: Mapping[str, Sequence[int]]
 ) -> SuiteComparison:
     """Compare runs on one suite.
 
     Args:
-        runs: What they were asked there.
-        places: Which of all runs they are.
+        runs: What they were asked there, by their place among all runs.
         labels: Of all runs.
         groups: Places of all runs by encoder.
     """
-    answers = {p: run_answers(run, labels[p]) for p, run in zip(places, runs, strict=True)}
-    scores = {p: run.scores for p, run in zip(places, runs, strict=True)}
+    answers = {place: run_answers(run, labels[place]) for place, run in runs.items()}
     encoders = [
-        Encoder(name, [answers[p] for p in here], [scores[p] for p in here])
+        Encoder(name, [answers[p] for p in here], [runs[p].scores for p in here])
         for name, group in groups.items()
         if (here := [p for p in group if p in answers])
     ]

@@ -14,7 +14,7 @@ from pathlib import Path
 from auricle.files import write_text
 from auricle.records.comparison import Comparison, Outcome, Pair, SuiteComparison
 from auricle.records.scores import Estimate, Mean
-from auricle.runs.compare import compared, further_runs, labels_of, read_runs
+from auricle.runs.compare import ReadRuns, compared, read_all
 from auricle.runs.folder import RunFolder
 from auricle.runs.report_facts import TRACK_NAMES, RunFacts, TaskFacts, same_test
 from auricle.runs.report_overview import Bar, Headline, headlines
@@ -73,36 +73,41 @@ def compare_table(folders: Sequence[RunFolder]) -> list[CompareRow]:
     Raises:
         ScoringError: Fewer than two runs were given, or a file of one cannot be read.
     """
-    runs = read_runs(folders)
-    return _rows(runs, labels_of(runs), compared(runs).own.pairs)
+    runs = read_all(folders)
+    return _rows(runs.own, runs.labels, compared(runs).own.pairs)
 
 
-def write_comparison(
-    folders: Sequence[RunFolder], path: Path, *, found: Comparison | None = None
-) -> Path:
+def write_comparison(folders: Sequence[RunFolder], path: Path) -> Path:
     """Write a page of several runs side by side.
 
     Args:
         folders: Two runs or more; the first is the one that the others are read against.
         path: The page.
-        found: What `auricle.runs.compare.compare_folders` says of them, where it was asked already.
 
     Raises:
         ScoringError: Fewer than two runs were given, or a file of one cannot be read.
         OutputError: The page cannot be written.
     """
-    runs = read_runs(folders)
-    found, labels = found or compared(runs), labels_of(runs)
-    sections = _sections("", runs, labels, found.own)
-    for name, asked in further_runs(runs).items():
-        own_labels = [labels[place] for place in asked]
-        sections += _sections(f"{name} · ", list(asked.values()), own_labels, found.further[name])
+    runs = read_all(folders)
+    return write_page(runs, compared(runs), path)
+
+
+def write_page(runs: ReadRuns, found: Comparison, path: Path) -> Path:
+    """The same of runs that were read and compared already.
+
+    Raises:
+        OutputError: The page cannot be written.
+    """
+    sections = _sections("", runs.own, runs.labels, found.own)
+    for name, asked in runs.further.items():
+        labels = [runs.labels[place] for place in asked]
+        sections += _sections(f"{name} · ", list(asked.values()), labels, found.further[name])
     several = len({row.track for section in sections for row in section.rows}) > 1
     page = render(
         "compare.html",
-        runs=runs,
-        labels=labels,
-        overall=_overall(runs) if several and not found.further else [],
+        runs=runs.own,
+        labels=runs.labels,
+        overall=_overall(runs.own) if several and not found.further else [],
         sections=sections,
         differences=found.differences,
         seeds=_seed_tables(found),

@@ -100,8 +100,8 @@ class ResultTable:
         return json.dumps({"rows": rows}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def _markdown(self, digits: int) -> str:
-        def cell(value: Any) -> str:
-            text = _text(value, digits, "–")
+        def cell(value: Any, name: str = "") -> str:
+            text = _cell_text(name, value, digits, "–")
             for pattern, instead in _MARKDOWN:
                 text = re.sub(pattern, instead, text)
             return text
@@ -109,14 +109,14 @@ class ResultTable:
         titles = self.shown_titles()
         rule = ["---:" if self.is_numeric(name) else "---" for name in titles]
         lines = [[cell(title) for title in titles.values()], rule]
-        lines += [[cell(row.get(name)) for name in titles] for row in self.rows]
+        lines += [[cell(row.get(name), name) for name in titles] for row in self.rows]
         return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
     def _latex(self, digits: int) -> str:
         """A booktabs table; needs only the package booktabs."""
 
-        def cell(value: Any) -> str:
-            text = _text(value, digits, "--")
+        def cell(value: Any, name: str = "") -> str:
+            text = _cell_text(name, value, digits, "--")
             return "--" if text == "--" else "".join(_LATEX.get(sign, sign) for sign in text)
 
         titles = self.shown_titles()
@@ -125,7 +125,7 @@ class ResultTable:
         lines.append(" & ".join(cell(title) for title in titles.values()) + r" \\")
         lines.append(r"\midrule")
         for row in self.rows:
-            lines.append(" & ".join(cell(row.get(name)) for name in titles) + r" \\")
+            lines.append(" & ".join(cell(row.get(name), name) for name in titles) + r" \\")
         lines += [r"\bottomrule", r"\end{tabular}"]
         return "\n".join(lines) + "\n"
 
@@ -136,7 +136,9 @@ class ResultTable:
     def texts(self, digits: int) -> list[list[str]]:
         """What stands below the titles, a list per row."""
         names = list(self.shown_titles())
-        return [[_text(row.get(name), digits, "–") for name in names] for row in self.rows]
+        return [
+            [_cell_text(name, row.get(name), digits, "–") for name in names] for row in self.rows
+        ]
 
     def is_numeric(self, name: str) -> bool:
         """Whether a column holds numbers alone, besides what is missing."""
@@ -144,9 +146,20 @@ class ResultTable:
         return bool(values) and all(isinstance(value, int | float) for value in values)
 
 
-def _text(value: Any, digits: int, missing: str) -> str:
+P_VALUE = "p_corrected"
+
+
+def p_text(value: float, digits: int) -> str:
+    """A p value in so many digits; one that would be zero in them is smaller than the last."""
+    least = 10.0**-digits
+    return f"<{least:.{digits}f}" if value < least else f"{value:.{digits}f}"
+
+
+def _cell_text(name: str, value: Any, digits: int, missing: str) -> str:
     if value is None:
         return missing
+    if name == P_VALUE:
+        return p_text(value, digits)
     if isinstance(value, float):
         return f"{value:.{digits}f}"
     if isinstance(value, list | tuple):
@@ -233,7 +246,7 @@ def pairs_table(suites: Sequence[tuple[str, Sequence[Pair]]]) -> ResultTable:
     Args:
         suites: By suite; the runs' own has no name, and where it is alone there is no such column.
     """
-    facts = ["left", "right", "difference", "low", "high", "p_corrected", "verdict", "clips"]
+    facts = ["left", "right", "difference", "low", "high", P_VALUE, "verdict", "clips"]
     facts += ["more_clips", "more_seeds", "reason"]
     rows = [
         {
@@ -249,7 +262,7 @@ def pairs_table(suites: Sequence[tuple[str, Sequence[Pair]]]) -> ResultTable:
     ]
     titles = {"suite": "suite", "run": "run", "against": "against", "task": "task"}
     titles |= {"left": "run's", "right": "other's", "difference": "difference"}
-    titles |= {"low": "low", "high": "high", "p_corrected": "p (Holm)", "verdict": "run is"}
+    titles |= {"low": "low", "high": "high", P_VALUE: "p (Holm)", "verdict": "run is"}
     sides = {(pair.left, pair.right) for _, pairs in suites for pair in pairs}
     if len(sides) == 1:
         ((left, right),) = sides
