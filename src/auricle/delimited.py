@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -55,21 +57,35 @@ def read_delimited(path: Path, *, fault: type[UserError]) -> DelimitedTable:
     Raises:
         UserError: It cannot be read, is not UTF-8, or is no valid CSV; of the kind ``fault``.
     """
-    if not path.is_file():
-        raise fault(f"There is no file {path}. Give a CSV or TSV table.")
     # Texts may be longer than the csv module's default field.
     before = csv.field_size_limit(sys.maxsize)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
+        with open_text(path, fault=fault, wanted="a CSV or TSV table") as stream:
             return _read(path, stream, fault)
+    finally:
+        csv.field_size_limit(before)
+
+
+@contextmanager
+def open_text(path: Path, *, fault: type[UserError], wanted: str) -> Iterator[TextIO]:
+    """Open a text that a person made, with or without a byte order mark, its line ends as they are.
+
+    Args:
+        path: The file.
+        fault: What is raised where it cannot be read to its end or is not UTF-8.
+        wanted: What is to be given in its place.
+    """
+    if not path.is_file():
+        raise fault(f"There is no file {path}. Give {wanted}.")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            yield stream
     except UnicodeDecodeError as error:
         raise fault(
             f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8 and try again."
         ) from error
     except OSError as error:
-        raise fault(f"{path} cannot be read ({error.strerror}). Give a CSV table.") from error
-    finally:
-        csv.field_size_limit(before)
+        raise fault(f"{path} cannot be read ({error.strerror}). Give {wanted}.") from error
 
 
 def _read(path: Path, stream: TextIO, fault: type[UserError]) -> DelimitedTable:

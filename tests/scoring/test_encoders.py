@@ -11,24 +11,22 @@ from auricle.scoring.encoders import Encoder, compare_encoders
 from auricle.scoring.summary import ScoredClip, score_task, summarise
 
 
+def scores_of(task):
+    means = summarise({"t": task}, tracks={"t": "a"}, official=False)
+    return Scores(
+        schema_version=1, suite="s", tracks=means.tracks, mean=means.mean, tasks={"t": task}
+    )
+
+
 def encoder(name, *seeds, total=200, failure=None):
     """An encoder whose seeds have so many of the first clips right."""
     runs, scores = [], []
     for number, right in enumerate(seeds):
         clips = [ScoredClip(f"c{i}", "dog" if i < right else "cat", ["dog"]) for i in range(total)]
         task = score_task("accuracy", clips, expected=total, failure=failure)
-        summary = summarise({"t": task}, tracks={"t": "a"}, official=False)
         answers = TaskAnswers("accuracy", "a", clips, failure=failure)
         runs.append(RunAnswers(f"{name} {number}", {"t": answers}))
-        scores.append(
-            Scores(
-                schema_version=1,
-                suite="s",
-                tracks=summary.tracks,
-                mean=summary.mean,
-                tasks={"t": task},
-            )
-        )
+        scores.append(scores_of(task))
     return Encoder(name, runs, scores)
 
 
@@ -152,16 +150,7 @@ def test_map_takes_the_mean_of_the_seeds():
             runs.append(
                 RunAnswers(f"{name} {seed}", {"t": TaskAnswers("mAP", "a", clips, options)})
             )
-            summary = summarise({"t": task}, tracks={"t": "a"}, official=False)
-            scores.append(
-                Scores(
-                    schema_version=1,
-                    suite="s",
-                    tracks=summary.tracks,
-                    mean=summary.mean,
-                    tasks={"t": task},
-                )
-            )
+            scores.append(scores_of(task))
         return Encoder(name, runs, scores)
 
     one, other = labelled("x", 0.95), labelled("y", 0.3)

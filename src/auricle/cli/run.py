@@ -141,24 +141,26 @@ def run_command(
     from auricle.benchmark import run
 
     result = run(encoder, suite, options=options, progress=make_progress(quiet=quiet))
+    from auricle.records.scores import Scores
+
+    own = Scores.from_json(result.scores, result.folder.scores)
+    further = {
+        name: Scores.from_json(stored, result.folder.further_scores(name))
+        for name, stored in result.further.items()
+    }
     if as_json:
         shown = {"run": str(result.folder.path), "scores": result.scores}
         print_json(shown | {"further": result.further})
     else:
         from auricle.cli.tables import print_scores
-        from auricle.records.scores import Scores
 
-        own = Scores.from_json(result.scores, result.folder.scores)
         print_scores(own, title=f"{result.folder.path.name} on {own.suite}")
         _print_standing(own)
-        for name, stored in result.further.items():
-            further = Scores.from_json(stored, result.folder.further_scores(name))
-            print_scores(further, title=f"{result.folder.path.name} on {name}")
+        for name, scores in further.items():
+            print_scores(scores, title=f"{result.folder.path.name} on {name}")
         print(f"run: {result.folder.path}   ({duration_text(time.monotonic() - started)})")
         print(f"page: {result.folder.report}")
-    measured = [result.scores, *result.further.values()]
-    failed = any(task["failure"] for scores in measured for task in scores["tasks"].values())
-    return 3 if failed else 0
+    return 0 if all(scores.complete for scores in (own, *further.values())) else 3
 
 
 def plan_command(

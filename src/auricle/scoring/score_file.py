@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-from auricle.delimited import DelimitedTable, read_delimited
+from auricle.delimited import DelimitedTable, open_text, read_delimited
 from auricle.errors import ScoringError
 from auricle.metrics.compute import canonical_metric, compute_prepared, prepare
 from auricle.metrics.result import MetricOptions, finite_or_none
@@ -87,22 +87,11 @@ def read_answers(path: Path) -> Answers:
     Raises:
         ScoringError: It is none of the formats; the text names the line.
     """
-    if not path.is_file():
-        raise ScoringError(
-            f"There is no file {path}. Give a CSV, TSV or JSON lines file of answers, or a run "
-            "folder."
-        )
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            objects = _objects(path, stream)
-            if objects is not None:
-                return Answers(_from_objects(path, objects), 0)
-    except UnicodeDecodeError as error:
-        raise ScoringError(
-            f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8 and try again."
-        ) from error
-    except OSError as error:
-        raise ScoringError(f"{path} cannot be read ({error.strerror}).") from error
+    wanted = "a CSV, TSV or JSON lines file of answers, or a run folder"
+    with open_text(path, fault=ScoringError, wanted=wanted) as stream:
+        objects = _objects(path, stream)
+        if objects is not None:
+            return Answers(_from_objects(path, objects), 0)
     return _from_rows(path, read_delimited(path, fault=ScoringError))
 
 
